@@ -1,0 +1,45 @@
+//! MySQL column types, as declared under `[columns]` of a topic spec.
+
+/// A column's type, as far as converting its values needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ColumnType {
+    /// `tinyint … bigint`, signed: a JSON integer.
+    Integer,
+    /// `tinyint unsigned … int unsigned`: a JSON integer.
+    Unsigned,
+    /// `bigint unsigned`: a JSON integer up to 2^64 − 1, also where the format sends it negative.
+    BigUnsigned,
+    /// `boolean`: `tinyint(1)` shown as true and false.
+    Boolean,
+    /// `decimal(p,s)`: exact text.
+    Decimal {
+        /// Digits in all, 1 to 65.
+        precision: u8,
+        /// Digits after the point, 0 to 30 and at most `precision`.
+        scale: u8,
+    },
+    /// `float`, `double`: a JSON number.
+    Float,
+    /// `bit(n)`, 1 to 64: `bit(1)` is true or false, wider ones an unsigned integer.
+    Bit(u8),
+    /// `char`, `varchar`, `text` and their sizes: text.
+    Text,
+    /// `binary`, `varbinary`, `blob` and their sizes: base64.
+    Binary,
+    /// `date`: `YYYY-MM-DD`.
+    Date,
+    /// `time(0…6)`: `[-]HHH:MM:SS[.ffffff]`.
+    Time(u8),
+    /// `datetime(0…6)`: `YYYY-MM-DDTHH:MM:SS[.ffffff]`, without a zone.
+    DateTime(u8),
+    /// `timestamp(0…6)`: the same with `Z`.
+    Timestamp(u8),
+    /// `year`: a JSON integer.
+    Year,
+    /// `enum('a','b')`: the member's text.
+    Enum(Vec<String>),
+    /// `set('a','b')`: an array of the members' texts.
+    Set(Vec<String>),
+    /// `json`: inline.
+    Json,
+}

@@ -1,0 +1,102 @@
+//! A row change as a decoder gives it: borrowed from the record, not yet converted.
+
+use serde_json::value::RawValue;
+
+/// What happened to a row. A snapshot's read is an [`Op::Upsert`] like an insert and an update, since row
+/// images are full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// The row is now `after`.
+    Upsert,
+    /// The row is gone.
+    Delete,
+}
+
+/// One row's change.
+#[derive(Debug, Clone)]
+pub struct Change<'a> {
+    /// What happened.
+    pub op: Op,
+    /// The key's columns as the record's key (or the format's equal of it) gives them.
+    pub key: Key<'a>,
+    /// The full row afterwards; `None` for a delete.
+    pub after: Option<Row<'a>>,
+    /// Where the source says that it stood, for counting rewinds and for freshness.
+    pub source: SourcePosition<'a>,
+}
+
+/// The key's columns.
+#[derive(Debug, Clone)]
+pub struct Key<'a>(pub Row<'a>);
+
+/// A row image: columns in the order in which the format gives them.
+#[derive(Debug, Clone)]
+pub enum Row<'a> {
+    /// A JSON object of column values in the format's own representation; read by walking it once.
+    Json(&'a RawValue),
+    /// Columns that the decoder had to take apart.
+    Cells(Vec<(&'a str, Cell<'a>)>),
+}
+
+/// One column's value before conversion.
+#[derive(Debug, Clone)]
+pub enum Cell<'a> {
+    /// SQL NULL.
+    Null,
+    /// A JSON value in the format's own representation.
+    Json(&'a RawValue),
+    /// Text in the database's own notation (Canal).
+    Text(&'a str),
+}
+
+/// Where a change stood in the source's log, as far as the format says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SourcePosition<'a> {
+    /// Binlog file; empty where the format gives none.
+    pub file: &'a str,
+    /// Position in the file.
+    pub pos: u64,
+    /// Row within the event at `pos`.
+    pub row: u32,
+    /// Commit time in milliseconds since 1970, or 0 where unknown. MariaDB's binlog has whole seconds.
+    pub committed_ms: i64,
+}
+
+/// What one record holds.
+#[derive(Debug, Clone)]
+pub enum Changes<'a> {
+    /// The usual case.
+    One(Change<'a>),
+    /// Several rows in one record, in row order; they share the record's version.
+    Many(Vec<Change<'a>>),
+    /// Nothing for a sink: counted as filtered, with the reason.
+    Pass(Pass),
+}
+
+/// Why a record changes no document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pass {
+    /// A heartbeat of the capture tool.
+    Heartbeat,
+    /// A transaction's begin or end.
+    Transaction,
+    /// A change of schema.
+    SchemaChange,
+    /// A TRUNCATE, which is ignored unless the topic says otherwise.
+    Truncate,
+    /// A logical message that no row stands behind.
+    Message,
+}
+
+impl Pass {
+    /// The label in metrics and logs.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Heartbeat => "heartbeat",
+            Self::Transaction => "transaction",
+            Self::SchemaChange => "schema_change",
+            Self::Truncate => "truncate",
+            Self::Message => "message",
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `twolane` command.
+
+fn main() {}
