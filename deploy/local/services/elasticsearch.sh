@@ -1,0 +1,130 @@
+# shellcheck shell=bash
+# Elasticsearch: the real server with few modules (no scripts, no ingest pipelines, no language analysers).
+
+ELASTICSEARCH_USER=twolane
+
+elasticsearch_address() { say "http${SECURE:+s}://127.0.0.1:$(port elasticsearch)"; }
+
+elasticsearch_env() {
+    env_line ELASTICSEARCH "$(elasticsearch_address)"
+    env_line ELASTICSEARCH_DIR "$(service_dir elasticsearch)/data"
+    [[ -n $SECURE ]] || return 0
+    env_line ELASTICSEARCH_USER "$ELASTICSEARCH_USER"
+    env_line ELASTICSEARCH_PASSWORD "$SECRET_ELASTICSEARCH"
+}
+
+elasticsearch_configure() {
+    local folder=$INSTANCE_DIR/elasticsearch
+    mkdir -p "$folder"/{config,data,tmp} || return
+    write_file "$folder/config/elasticsearch.yml" <<CONF
+cluster.name: twolane-$INSTANCE
+node.name: $INSTANCE
+path.data: "$folder/data"
+path.logs: "$folder"
+discovery.type: single-node
+http.host: 127.0.0.1
+http.port: $(port elasticsearch)
+transport.host: 127.0.0.1
+transport.port: $(port elasticsearch_nodes)
+
+# Indices are made by twolane, with their mapping: one made by accident, by a write that came first, would have another.
+action.auto_create_index: false
+
+# The defaults are shares of the disk, and make every index read-only when a developer's disk is 95 % full. These are
+# what a few test indices need.
+cluster.routing.allocation.disk.watermark.low: 512mb
+cluster.routing.allocation.disk.watermark.high: 256mb
+cluster.routing.allocation.disk.watermark.flood_stage: 128mb
+
+xpack.ml.enabled: false
+xpack.license.self_generated.type: basic
+xpack.security.autoconfiguration.enabled: false
+xpack.security.enrollment.enabled: false
+$(if [[ -n $SECURE ]]; then elasticsearch_security; else say "xpack.security.enabled: false"; fi)
+CONF
+    write_file "$folder/config/jvm.options" <<CONF
+-Xms1g
+-Xmx1g
+-XX:+UseG1GC
+-Djava.io.tmpdir=\${ES_TMPDIR}
+20-:--add-modules=jdk.incubator.vector
+23:-XX:CompileCommand=dontinline,java/lang/invoke/MethodHandle.setAsTypeCache
+23:-XX:CompileCommand=dontinline,java/lang/invoke/MethodHandle.asTypeUncached
+-XX:+ExitOnOutOfMemoryError
+-XX:-UsePerfData
+-XX:ErrorFile=$folder/hs_err_pid%p.log
+CONF
+    # Once started, the server has no output but this file.
+    write_file "$folder/config/log4j2.properties" <<CONF
+status = error
+appender.file.type = File
+appender.file.name = file
+appender.file.fileName = $folder/log
+appender.file.append = true
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %marker%m%n
+rootLogger.level = info
+rootLogger.appenderRef.file.ref = file
+CONF
+    [[ -z $SECURE ]] || elasticsearch_users
+    elasticsearch_owner
+}
+
+elasticsearch_security() {
+    cat <<CONF
+xpack.security.enabled: true
+xpack.security.transport.ssl.enabled: false
+xpack.security.http.ssl.enabled: true
+xpack.security.http.ssl.key: tls/server.key
+xpack.security.http.ssl.certificate: tls/server.pem
+xpack.security.authc.api_key.enabled: true
+CONF
+}
+
+elasticsearch_users() { :; }
+
+# Elasticsearch refuses to run as root. Inside a user namespace that maps root to an ordinary id it is an ordinary user
+# there, while the files stay root's here: no account has to be made, and a repository in a folder that only root can
+# read works too.
+elasticsearch_as() {
+    ES_AS=()
+    ((EUID == 0)) || return 0
+    ES_AS=(unshare --user --map-user=1000 --map-group=1000 --)
+}
+
+elasticsearch_owner() { :; }
+
+elasticsearch_launch() {
+    local folder=$INSTANCE_DIR/elasticsearch
+    elasticsearch_as
+    rm -f "$folder/server.pid"
+    # -d: the launching JVM ends when the server is up, and leaves one process.
+    detach "$folder" "$folder/log" "${ES_AS[@]}" env -u JAVA_HOME ES_JAVA_HOME="$(java_home)" ES_PATH_CONF="$folder/config" \
+        ES_TMPDIR="$folder/tmp" ES_JAVA_OPTS="-Dtwolane.stack=$folder" CLI_JAVA_OPTS="-Xmx64m -XX:TieredStopAtLevel=1 -XX:-UsePerfData" \
+        "$ELASTICSEARCH_HOME/bin/elasticsearch" -d -p "$folder/server.pid"
+}
+
+# The launcher recorded itself; this records the server in its place as soon as there is one. The server's own pid file
+# names no start time, so the id counts only if that process runs on this very folder.
+elasticsearch_adopt() {
+    local folder=$INSTANCE_DIR/elasticsearch pid
+    pid=$(cat "$folder/server.pid" 2>/dev/null) && [[ -n $pid ]] || return 1
+    { tr '\0' '\n' <"/proc/$pid/cmdline"; } 2>/dev/null | grep -qxF -e "-Dtwolane.stack=$folder" || return 1
+    [[ $(cat "$folder/pid" 2>/dev/null) == "$pid" ]] || record_process "$folder" "$pid"
+}
+
+elasticsearch_ready() {
+    elasticsearch_adopt || return 1
+    # With data from before, yellow is when every primary shard is back.
+    elasticsearch_curl --output /dev/null "$(elasticsearch_address)/_cluster/health?wait_for_status=yellow&timeout=1s"
+}
+
+elasticsearch_curl() {
+    if [[ -n $SECURE ]]; then
+        # The password goes in by a file: a command line can be read by everybody on the machine.
+        curl --silent --fail --max-time 3 --noproxy '*' --cacert "$INSTANCE_DIR/tls/ca.pem" \
+            --config <(printf 'user = "%s:%s"\n' "$ELASTICSEARCH_USER" "$SECRET_ELASTICSEARCH") "$@"
+    else
+        curl --silent --fail --max-time 3 --noproxy '*' "$@"
+    fi
+}
