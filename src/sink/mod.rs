@@ -100,6 +100,8 @@ pub struct Failure {
     pub detail: Box<str>,
     /// Whether it hit this write alone (a 5xx for one item while its neighbours pass).
     pub alone: bool,
+    /// Whether it passes only after an operator has acted (a missing alias, a write block, a permission).
+    pub alarm: bool,
 }
 
 /// Why nothing can be said of the single writes.
@@ -113,8 +115,9 @@ pub enum SinkError {
         /// Whether an operator must act (a wrong password, a missing index).
         alarm: bool,
     },
-    /// The request was too large for the server: to be split.
-    #[error("the request is larger than the server takes: {0}")]
+    /// The server refused the request as a whole, for its size or for a reason that it does not tie to one
+    /// write: to be split. A sink does not say this of a request that holds one write, but for its size.
+    #[error("the server refuses the request as a whole: {0}")]
     TooLarge(String),
     /// The sink has lost acknowledged writes of this partition.
     #[error("partition {partition}: the sink has forgotten acknowledged writes (marker {marker:?})")]
