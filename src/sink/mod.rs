@@ -1,6 +1,8 @@
 //! Where documents go. A sink writes a batch and says what became of each write; it neither retries nor
 //! commits, nor decides what is a dead letter: the worker alone owns that policy.
 
+pub mod elasticsearch;
+
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
@@ -120,7 +122,9 @@ pub enum SinkError {
     #[error("the server refuses the request as a whole: {0}")]
     TooLarge(String),
     /// The sink has lost acknowledged writes of this partition.
-    #[error("partition {partition}: the sink has forgotten acknowledged writes (marker {marker:?})")]
+    #[error(
+        "partition {partition}: the sink has forgotten acknowledged writes (marker {marker:?})"
+    )]
     Forgot {
         /// The partition.
         partition: i32,
