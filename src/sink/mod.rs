@@ -2,6 +2,7 @@
 //! commits, nor decides what is a dead letter: the worker alone owns that policy.
 
 pub mod elasticsearch;
+pub mod redis;
 
 use std::sync::Arc;
 
@@ -57,6 +58,16 @@ pub trait SinkHub: Send + Sync {
     /// Called before these watermarks are committed to Kafka; they are committed only if it succeeds.
     fn checkpoint<'a>(&'a self, marks: &'a [Mark]) -> BoxFuture<'a, Result<(), SinkError>> {
         let _ = marks;
+        Box::pin(async { Ok(()) })
+    }
+
+    /// Whether what was acknowledged of these partitions is still there, as far as the sink can lose it. Called
+    /// each idle second for the assigned ones; writes and checkpoints find out by themselves.
+    ///
+    /// # Errors
+    /// [`SinkError::Forgot`] with the first that lost writes; [`SinkError::Unavailable`] where it cannot be said.
+    fn verify<'a>(&'a self, partitions: &'a [i32]) -> BoxFuture<'a, Result<(), SinkError>> {
+        let _ = partitions;
         Box::pin(async { Ok(()) })
     }
 
