@@ -7,5 +7,6 @@ pub mod config;
 pub mod event;
 
 pub mod decode;
+pub mod transform;
 
 pub mod sink;

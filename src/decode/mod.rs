@@ -2,15 +2,28 @@
 //! result, and never panic on input: whatever they cannot read is a [`DecodeError`], which sends the record
 //! to the dead-letter topic.
 
+mod debezium;
+
+pub use debezium::DebeziumJson;
+
+use crate::config::Format;
 use crate::event::{Changes, Record};
 
-/// A change-event format.
-pub trait Decoder: Send + Sync {
+/// A change-event format. A decoder may remember what it has parsed (a schema that every record repeats), so
+/// each worker has its own.
+pub trait Decoder: Send {
     /// Takes one record apart.
     ///
     /// # Errors
     /// [`DecodeError`] where the record is not what the format and the topic's spec say.
-    fn decode<'a>(&self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError>;
+    fn decode<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError>;
+}
+
+/// A decoder for one worker. A new format is its folder and a line here.
+pub fn decoder(format: Format) -> Box<dyn Decoder> {
+    match format {
+        Format::DebeziumJson => Box::new(DebeziumJson::default()),
+    }
 }
 
 /// Why a record cannot be used. The message names what was found and what to do; the caller adds the
@@ -37,6 +50,8 @@ pub enum Reason {
     PartialRow,
     /// A value that the column's declared type cannot be.
     ColumnType,
+    /// A column whose field name is the lane's own or another column's.
+    FieldName,
     /// More bytes, depth or fields than are allowed.
     Limit,
 }
@@ -64,6 +79,7 @@ impl Reason {
             Self::Key => "key",
             Self::PartialRow => "partial_row",
             Self::ColumnType => "column_type",
+            Self::FieldName => "field_name",
             Self::Limit => "limit",
         }
     }

@@ -1,6 +1,10 @@
 //! A row change as a decoder gives it: borrowed from the record, not yet converted.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
+
+use super::RowSchema;
 
 /// What happened to a row. A snapshot's read is an [`Op::Upsert`] like an insert and an update, since row
 /// images are full.
@@ -29,24 +33,14 @@ pub struct Change<'a> {
 #[derive(Debug, Clone)]
 pub struct Key<'a>(pub Row<'a>);
 
-/// A row image: columns in the order in which the format gives them.
+/// A row image: a JSON object of columns in the format's own representation and order. It is read by
+/// walking it once.
 #[derive(Debug, Clone)]
-pub enum Row<'a> {
-    /// A JSON object of column values in the format's own representation; read by walking it once.
-    Json(&'a RawValue),
-    /// Columns that the decoder had to take apart.
-    Cells(Vec<(&'a str, Cell<'a>)>),
-}
-
-/// One column's value before conversion.
-#[derive(Debug, Clone)]
-pub enum Cell<'a> {
-    /// SQL NULL.
-    Null,
-    /// A JSON value in the format's own representation.
-    Json(&'a RawValue),
-    /// Text in the database's own notation (Canal).
-    Text(&'a str),
+pub struct Row<'a> {
+    /// The object's text.
+    pub object: &'a RawValue,
+    /// The columns' types, where the record brings them.
+    pub schema: Option<Arc<RowSchema>>,
 }
 
 /// Where a change stood in the source's log, as far as the format says.

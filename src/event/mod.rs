@@ -3,14 +3,18 @@
 //!
 //! Nothing here does I/O or knows an actor.
 
+pub mod partition;
+
 mod batch;
 mod change;
 mod position;
 mod record;
+mod schema;
 mod version;
 
 pub use batch::{Batch, Body, Draft, FieldSpan, Origin, Shape, Span, Write};
-pub use change::{Cell, Change, Changes, Key, Op, Pass, Row, SourcePosition};
+pub use change::{Change, Changes, Key, Op, Pass, Row, SourcePosition};
 pub use position::{Mark, Position};
 pub use record::{Headers, Record};
+pub use schema::{RowSchema, TimeUnit, WireType};
 pub use version::{Epoch, Version, VersionError};
