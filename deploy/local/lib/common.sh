@@ -105,7 +105,7 @@ write_env() { (umask 077 && print_env | write_file "$INSTANCE_DIR/env"); }
 print_env() {
     local service
     env_line INSTANCE "$INSTANCE"
-    env_line DIR "$INSTANCE_DIR"
+    env_line INSTANCE_DIR "$INSTANCE_DIR"
     env_line JAVA "$(java_home)/bin/java"
     env_line KAFKA_LIBS "$KAFKA_LIBS"
     [[ -z $SECURE ]] || env_line CA_FILE "$INSTANCE_DIR/tls/ca.pem"

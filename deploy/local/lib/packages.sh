@@ -50,8 +50,9 @@ install_packages() {
         local line="apt-get install -y --no-install-recommends ${packages[*]}"
         have apt-get || die "these are missing and must be installed by hand, since there is no apt-get here: ${packages[*]}"
         if ((EUID != 0)); then
-            have sudo && { sudo -n true 2>/dev/null || [[ -t 0 ]]; } ||
+            if ! have sudo || ! { sudo -n true 2>/dev/null || [[ -t 0 ]]; }; then
                 die "some packages are missing; as root, run: $line"
+            fi
             as_root=(sudo)
         fi
         # Another machine-wide installation at the same time is normal: wait for apt's lock. Services that use a library

@@ -32,7 +32,7 @@ load_ports() {
 settle_ports() {
     local base=${TWOLANE_STACK_PORT_BASE:-} service
     if [[ -n $base ]]; then
-        [[ $base =~ ^[0-9]+$ ]] && ((base >= 1024 && base <= 56000)) ||
+        [[ $base =~ ^[0-9]{4,5}$ && $base -ge 1024 && $base -le 56000 ]] ||
             die "TWOLANE_STACK_PORT_BASE is '$base': it must be a number from 1024 to 56000"
     fi
     if [[ -e $INSTANCE_DIR/ports ]]; then

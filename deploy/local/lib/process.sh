@@ -32,6 +32,11 @@ recorded_alive() {
 
 alive() { recorded_alive "$(service_dir "$1")"; }
 
+all_alive() {
+    local service
+    for service; do alive "$service" || return 1; done
+}
+
 # Runs a command on its own, away from this shell: own session, no terminal, no descriptor of the caller (a caller that
 # captures our output would wait for the last holder of the pipe, and locks would never be released). It records itself
 # before it becomes the server, so there is no moment in which it runs unrecorded.
@@ -39,7 +44,7 @@ detach() {
     local folder=$1 log=$2
     shift 2
     (
-        cd "$folder"
+        cd "$folder" || exit
         record_process "$folder" "$BASHPID"
         for fd in "/proc/$BASHPID/fd"/*; do
             fd=${fd##*/}
@@ -78,7 +83,7 @@ seconds_since() {
 }
 
 wait_ready() {
-    local service=$1 limit=90 folder end
+    local service=$1 limit=180 folder end
     folder=$(service_dir "$service")
     end=$(($(now_ms) + limit * 1000))
     until [[ -e $folder/pid ]] && "${service}_ready"; do

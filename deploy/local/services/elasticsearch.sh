@@ -1,15 +1,13 @@
 # shellcheck shell=bash
 # Elasticsearch: the real server with few modules (no scripts, no ingest pipelines, no language analysers).
 
-ELASTICSEARCH_USER=twolane
-
 elasticsearch_address() { say "http${SECURE:+s}://127.0.0.1:$(port elasticsearch)"; }
 
 elasticsearch_env() {
     env_line ELASTICSEARCH "$(elasticsearch_address)"
     env_line ELASTICSEARCH_DIR "$(service_dir elasticsearch)/data"
     [[ -n $SECURE ]] || return 0
-    env_line ELASTICSEARCH_USER "$ELASTICSEARCH_USER"
+    env_line ELASTICSEARCH_USER elastic
     env_line ELASTICSEARCH_PASSWORD "$SECRET_ELASTICSEARCH"
 }
 
@@ -53,6 +51,7 @@ CONF
 -XX:+ExitOnOutOfMemoryError
 -XX:-UsePerfData
 -XX:ErrorFile=$folder/hs_err_pid%p.log
+-Dtwolane.stack=$folder
 CONF
     # Once started, the server has no output but this file.
     write_file "$folder/config/log4j2.properties" <<CONF
@@ -66,8 +65,8 @@ appender.file.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %marker%m%n
 rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
 CONF
-    [[ -z $SECURE ]] || elasticsearch_users
-    elasticsearch_owner
+    [[ -z $SECURE ]] || elasticsearch_secrets || return
+    elasticsearch_as
 }
 
 elasticsearch_security() {
@@ -75,33 +74,55 @@ elasticsearch_security() {
 xpack.security.enabled: true
 xpack.security.transport.ssl.enabled: false
 xpack.security.http.ssl.enabled: true
-xpack.security.http.ssl.key: tls/server.key
-xpack.security.http.ssl.certificate: tls/server.pem
+xpack.security.http.ssl.key: server.key
+xpack.security.http.ssl.certificate: server.pem
 xpack.security.authc.api_key.enabled: true
 CONF
 }
 
-elasticsearch_users() { :; }
+# The password of the user elastic goes in by standard input: a command line can be read by everybody on the machine.
+# Elasticsearch reads key and certificate only from its own configuration folder.
+elasticsearch_secrets() {
+    local config=$INSTANCE_DIR/elasticsearch/config
+    cp "$INSTANCE_DIR/tls/server.key" "$INSTANCE_DIR/tls/server.pem" "$config/" || return
+    [[ ! -e $config/elasticsearch.keystore ]] || return 0
+    elasticsearch_environment
+    printf '%s' "$SECRET_ELASTICSEARCH" |
+        "${ES_ENV[@]}" "$ELASTICSEARCH_HOME/bin/elasticsearch-keystore" add --stdin --force bootstrap.password \
+            >>"$INSTANCE_DIR/elasticsearch/log" 2>&1
+}
 
 # Elasticsearch refuses to run as root. Inside a user namespace that maps root to an ordinary id it is an ordinary user
 # there, while the files stay root's here: no account has to be made, and a repository in a folder that only root can
-# read works too.
+# read works too. Where the kernel does not allow that, a system account of its own takes its place.
 elasticsearch_as() {
+    local folder=$INSTANCE_DIR/elasticsearch user=twolane-stack
     ES_AS=()
     ((EUID == 0)) || return 0
-    ES_AS=(unshare --user --map-user=1000 --map-group=1000 --)
+    if unshare --user --map-user=1000 --map-group=1000 -- true 2>/dev/null; then
+        ES_AS=(unshare --user --map-user=1000 --map-group=1000 --)
+        return
+    fi
+    id "$user" >/dev/null 2>&1 || announce useradd --system --no-create-home --shell /usr/sbin/nologin "$user" || return
+    : >>"$folder/log"
+    chown -R "$user:" "$folder" || return
+    ES_AS=(setpriv --reuid "$user" --regid "$(id -g "$user")" --clear-groups --)
+    "${ES_AS[@]}" test -x "$ELASTICSEARCH_HOME/bin/elasticsearch" -a -w "$folder/data" ||
+        die "Elasticsearch does not run as root, and its account $user cannot enter $STACK_DIR: set TWOLANE_STACK_DIR to a folder that every user may enter"
 }
 
-elasticsearch_owner() { :; }
+elasticsearch_environment() {
+    local folder=$INSTANCE_DIR/elasticsearch
+    ES_ENV=(env -u JAVA_HOME ES_JAVA_HOME="$(java_home)" ES_PATH_CONF="$folder/config" ES_TMPDIR="$folder/tmp"
+        CLI_JAVA_OPTS="-Xmx64m -XX:TieredStopAtLevel=1 -XX:-UsePerfData")
+}
 
 elasticsearch_launch() {
     local folder=$INSTANCE_DIR/elasticsearch
-    elasticsearch_as
+    elasticsearch_environment
     rm -f "$folder/server.pid"
     # -d: the launching JVM ends when the server is up, and leaves one process.
-    detach "$folder" "$folder/log" "${ES_AS[@]}" env -u JAVA_HOME ES_JAVA_HOME="$(java_home)" ES_PATH_CONF="$folder/config" \
-        ES_TMPDIR="$folder/tmp" ES_JAVA_OPTS="-Dtwolane.stack=$folder" CLI_JAVA_OPTS="-Xmx64m -XX:TieredStopAtLevel=1 -XX:-UsePerfData" \
-        "$ELASTICSEARCH_HOME/bin/elasticsearch" -d -p "$folder/server.pid"
+    detach "$folder" "$folder/log" "${ES_AS[@]}" "${ES_ENV[@]}" "$ELASTICSEARCH_HOME/bin/elasticsearch" -d -p "$folder/server.pid"
 }
 
 # The launcher recorded itself; this records the server in its place as soon as there is one. The server's own pid file
@@ -123,7 +144,7 @@ elasticsearch_curl() {
     if [[ -n $SECURE ]]; then
         # The password goes in by a file: a command line can be read by everybody on the machine.
         curl --silent --fail --max-time 3 --noproxy '*' --cacert "$INSTANCE_DIR/tls/ca.pem" \
-            --config <(printf 'user = "%s:%s"\n' "$ELASTICSEARCH_USER" "$SECRET_ELASTICSEARCH") "$@"
+            --config <(printf 'user = "%s:%s"\n' elastic "$SECRET_ELASTICSEARCH") "$@"
     else
         curl --silent --fail --max-time 3 --noproxy '*' "$@"
     fi

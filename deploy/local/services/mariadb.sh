@@ -75,7 +75,7 @@ mariadb_ready() {
 
 # By the socket, where root@localhost is known under every name resolution setting.
 mariadb_root() {
-    (cd "$(service_dir mariadb)/data" && MYSQL_PWD=${1:-} timeout 20 mariadb --no-defaults --socket=server.sock --user=root)
+    (cd "$(service_dir mariadb)/data" && timeout 20 mariadb --no-defaults --socket=server.sock --user=root)
 }
 
 # Users and grants are kept out of the binlog, which begins with what a capture should see: a schema and one row, so that
