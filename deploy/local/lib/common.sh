@@ -28,7 +28,7 @@ make_folder() {
 # Writes standard input to a file, all of it or nothing.
 write_file() {
     local file=$1
-    cat >"$file.new" && mv "$file.new" "$file" && return
+    cat >"$file.new" 2>/dev/null && mv "$file.new" "$file" && return
     rm -f "$file.new"
     die "cannot write $file: $(space_sentence)"
 }
@@ -136,10 +136,10 @@ space_sentence() {
         "$STACK_DIR" "$(free_mb)"
 }
 
-# New servers write about 400 MB in their first minutes (MariaDB's and Kafka's logs); the downloads take 400 MB unpacked.
+# A new instance takes 120 MB, and a demo or a test run some hundreds more; the downloads take 400 MB while they are unpacked.
 check_space() {
-    local need=700 free
-    dist_complete "$@" || need=1400
+    local need=600 free
+    dist_complete "$@" || need=1000
     free=$(free_mb)
     ((free >= need)) || die "the stack needs $need MB of disk and $(space_sentence)"
 }

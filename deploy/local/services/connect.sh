@@ -11,13 +11,14 @@ connect_env() {
 connect_configure() {
     local folder
     folder=$(service_dir connect)
+    mkdir -p "$folder/tmp" || return
     write_file "$folder/worker.properties" <<CONF
 bootstrap.servers=127.0.0.1:$(port kafka)
 group.id=twolane-connect
 listeners=http://127.0.0.1:$(port connect)
 rest.advertised.host.name=127.0.0.1
 rest.advertised.port=$(port connect)
-plugin.path=$CONNECT_PLUGINS
+plugin.path=../../dist/${CONNECT_PLUGINS##*/}
 # Plugins name themselves; looking into every class of every jar takes seconds.
 plugin.discovery=service_load
 
@@ -62,9 +63,9 @@ CONF
 connect_launch() {
     local folder
     folder=$(service_dir connect)
-    java_command "$folder"
+    java_command
     detach "$folder" "$folder/log" "${JAVA_COMMAND[@]}" -Xms128m -Xmx512m -XX:+UseG1GC \
-        org.apache.kafka.connect.cli.ConnectDistributed "$folder/worker.properties"
+        org.apache.kafka.connect.cli.ConnectDistributed worker.properties
 }
 
 connect_ready() {

@@ -8,18 +8,19 @@ kafka_env() {
     env_line KAFKA_DIR "$(service_dir kafka)/data"
 }
 
-# Options shared by every JVM here: temporary files stay in the service's folder, nothing is left in /tmp.
+# Options shared by the JVMs that run from Kafka's jars, in the service's folder. Temporary files stay there, and nothing
+# is left in /tmp. Paths are relative to that folder: Java splits a class path at colons and Kafka its lists of folders at
+# commas, and the folder above may have either in its name.
 java_command() {
-    local folder=$1
-    mkdir -p "$folder/tmp"
-    JAVA_COMMAND=("$(java_home)/bin/java" -Djava.awt.headless=true -Djava.io.tmpdir="$folder/tmp" -XX:-UsePerfData
+    JAVA_COMMAND=("$(java_home)/bin/java" -Djava.awt.headless=true -Djava.io.tmpdir=tmp -XX:-UsePerfData
         -XX:+ExitOnOutOfMemoryError -Dorg.slf4j.simpleLogger.showDateTime=true
-        '-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS' -cp "$KAFKA_LIBS/*")
+        '-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS' -cp "../../dist/${KAFKA_LIBS##*/}/*")
 }
 
 kafka_configure() {
     local folder
     folder=$(service_dir kafka)
+    mkdir -p "$folder/tmp" || return
     write_file "$folder/server.properties" <<CONF
 process.roles=broker,controller
 node.id=1
@@ -28,7 +29,7 @@ controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:$(port kafka),CONTROLLER://127.0.0.1:$(port kafka_controller)
 advertised.listeners=PLAINTEXT://127.0.0.1:$(port kafka)
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
-log.dirs=$folder/data
+log.dirs=data
 
 # Topics are made by twolane, with the partitions their specs name: one made by accident would have another count.
 auto.create.topics.enable=false
@@ -62,18 +63,18 @@ CONF
     [[ -e $folder/data/meta.properties ]] && return
     rm -rf "$folder/data"
     mkdir -p "$folder/data" || return
-    java_command "$folder"
+    java_command
     # A cluster id is 16 random bytes in URL-safe base64; one that began with - would be taken for an option.
-    "${JAVA_COMMAND[@]}" kafka.tools.StorageTool format -c "$folder/server.properties" \
-        -t "A$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c2-22)" >>"$folder/log" 2>&1
+    (cd "$folder" && "${JAVA_COMMAND[@]}" kafka.tools.StorageTool format -c server.properties \
+        -t "A$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | cut -c2-22)" >>log 2>&1)
 }
 
 kafka_launch() {
     local folder
     folder=$(service_dir kafka)
-    java_command "$folder"
+    java_command
     detach "$folder" "$folder/log" "${JAVA_COMMAND[@]}" -Xms256m -Xmx1g -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
-        -XX:InitiatingHeapOccupancyPercent=35 kafka.Kafka "$folder/server.properties"
+        -XX:InitiatingHeapOccupancyPercent=35 kafka.Kafka server.properties
 }
 
 # Asks the broker for the cluster's metadata without topics, in Kafka's own protocol, because a JVM for each question

@@ -20,11 +20,9 @@ mariadb_configure() {
     mkdir -p "$folder/tmp" || return
     write_file "$folder/my.cnf" <<CONF
 [mariadbd]
-datadir=$data
-tmpdir=$folder/tmp
 # A path relative to datadir: a socket's full path may not be longer than 107 bytes, and a folder's may.
 socket=server.sock
-pid-file=$data/server.pid
+pid-file=server.pid
 bind-address=127.0.0.1
 port=$(port mariadb)
 skip-name-resolve
@@ -54,14 +52,15 @@ CONF
     [[ ! -e $folder/initialised ]] || return 0
     rm -rf "$data"
     mkdir -p "$data" || return
-    mariadb-install-db --defaults-file="$folder/my.cnf" --auth-root-authentication-method=normal --skip-test-db \
-        >>"$folder/log" 2>&1
+    # By relative paths, because this program cuts paths at spaces.
+    (cd "$folder" && mariadb-install-db --defaults-file=my.cnf --datadir=./data --auth-root-authentication-method=normal \
+        --skip-test-db >>log 2>&1)
 }
 
 mariadb_launch() {
     local folder
     folder=$(service_dir mariadb)
-    detach "$folder" "$folder/log" mariadbd --defaults-file="$folder/my.cnf"
+    detach "$folder" "$folder/log" mariadbd --defaults-file="$folder/my.cnf" --datadir="$folder/data" --tmpdir="$folder/tmp"
 }
 
 mariadb_ready() {
