@@ -101,6 +101,7 @@ elasticsearch_as() {
     ((EUID == 0)) || return 0
     if unshare --user --map-user=1000 --map-group=1000 -- true 2>/dev/null; then
         ES_AS=(unshare --user --map-user=1000 --map-group=1000 --)
+        [[ -O $folder/data ]] || chown -R "$EUID:" "$folder"
         return
     fi
     id "$user" >/dev/null 2>&1 || announce useradd --system --no-create-home --shell /usr/sbin/nologin "$user" || return

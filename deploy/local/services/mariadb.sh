@@ -65,7 +65,8 @@ mariadb_launch() {
 
 mariadb_ready() {
     if [[ -e $(service_dir mariadb)/initialised ]]; then
-        MYSQL_PWD=$SECRET_MARIADB_APP timeout 3 mariadb-admin --no-defaults --protocol=tcp --host=127.0.0.1 --port="$(port mariadb)" \
+        # This client takes a SIGTERM only when the server answers, so a server that hangs needs the other signal.
+        MYSQL_PWD=$SECRET_MARIADB_APP timeout -s KILL 3 mariadb-admin --no-defaults --protocol=tcp --host=127.0.0.1 --port="$(port mariadb)" \
             --user=app ping >/dev/null 2>&1
     else
         mariadb_root <<<'SELECT 1' >/dev/null 2>&1
@@ -74,7 +75,7 @@ mariadb_ready() {
 
 # By the socket, where root@localhost is known under every name resolution setting.
 mariadb_root() {
-    (cd "$(service_dir mariadb)/data" && timeout 20 mariadb --no-defaults --socket=server.sock --user=root)
+    (cd "$(service_dir mariadb)/data" && timeout -s KILL 20 mariadb --no-defaults --socket=server.sock --user=root)
 }
 
 # Users and grants are kept out of the binlog, which begins with what a capture should see: a schema and one row, so that

@@ -49,5 +49,5 @@ redis_launch() {
 redis_ready() {
     local options=()
     [[ -z $SECURE ]] || options=(--tls --cacert "$INSTANCE_DIR/tls/ca.pem")
-    [[ $(REDISCLI_AUTH=${SECURE:+$SECRET_REDIS} timeout 2 redis-cli -h 127.0.0.1 -p "$(port redis)" "${options[@]}" PING 2>/dev/null) == PONG ]]
+    [[ $(REDISCLI_AUTH=${SECURE:+$SECRET_REDIS} timeout -s KILL 2 redis-cli -h 127.0.0.1 -p "$(port redis)" "${options[@]}" PING 2>/dev/null) == PONG ]]
 }
