@@ -10,3 +10,5 @@ pub mod decode;
 pub mod transform;
 
 pub mod sink;
+
+pub mod cli;

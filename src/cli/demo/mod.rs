@@ -1,0 +1,15 @@
+//! `cargo demo`
+pub mod capture;
+pub mod changes;
+pub mod compare;
+pub mod expected;
+pub mod http;
+pub mod kafka;
+pub mod people;
+pub mod probe;
+pub mod rng;
+pub mod settle;
+pub mod stack;
+pub mod stores;
+pub mod survey;
+pub mod table;

@@ -1,0 +1,265 @@
+//! Freshness as a reader sees it: the time from the database's commit to the moment in which a sink answers
+//! with the new row.
+//!
+//! It updates marker rows, which the load leaves alone, one after the other, and asks both sinks for the row
+//! until they show its new `rev`. The binlog's own commit times are whole seconds, too coarse for this.
+//! Elasticsearch is asked by id, which sees a write at once; a search sees it after the index's refresh.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use mysql_async::prelude::Queryable as _;
+use mysql_async::{Conn, Params};
+
+use super::changes::{MARKERS, Rev};
+use super::compare::Store;
+use super::people;
+use super::rng::Rng;
+use super::stores::Stores;
+use super::table::{COLUMNS, Database, TABLE, column_names};
+
+/// Between two probes.
+const EVERY: Duration = Duration::from_millis(200);
+/// A probe that takes longer counts as taking this long, and the next begins.
+const GIVE_UP: Duration = Duration::from_secs(10);
+/// Between two questions, at first and at most: what is measured is late by no more than one pause.
+const PAUSE: std::ops::RangeInclusive<Duration> =
+    Duration::from_millis(1)..=Duration::from_millis(20);
+/// How far the shown quantiles look back.
+const WINDOW: Duration = Duration::from_secs(20);
+/// Measurements kept for the quantiles of the whole run: an hour and a half of them.
+const KEPT: usize = 30_000;
+
+/// Writes marker rows.
+#[derive(Debug)]
+pub struct Markers {
+    conn: Conn,
+    rev: Rev,
+    next: u64,
+}
+
+/// What was measured.
+#[derive(Debug, Clone, Default)]
+pub struct Freshness {
+    elasticsearch: Arc<Mutex<Samples>>,
+    redis: Arc<Mutex<Samples>>,
+}
+
+/// When a probe ended, and how long it took.
+type Samples = VecDeque<(Instant, Duration)>;
+
+/// Two quantiles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quantiles {
+    /// Half took no longer.
+    pub p50: Duration,
+    /// 99 of 100 took no longer.
+    pub p99: Duration,
+}
+
+// === impl Markers ===
+
+impl Markers {
+    /// Makes the marker rows that are missing.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn open(database: &Database, rev: Rev) -> anyhow::Result<Self> {
+        let mut conn = database.connect().await?;
+        let mut rng = Rng::new(1);
+        let one = ["?"; COLUMNS.len()].join(",");
+        let insert = format!(
+            "INSERT IGNORE INTO {TABLE} ({}) VALUES ({one})",
+            column_names()
+        );
+        for id in MARKERS {
+            let mut row = people::person(&mut rng, id, rev.raise());
+            // Nothing extreme or NULL here: people look at these rows first.
+            row[2] = format!("⏱ marker {}", id - MARKERS.start()).into();
+            conn.exec_drop(&insert, Params::Positional(row))
+                .await
+                .context("cannot write the marker rows")?;
+        }
+        Ok(Self {
+            conn,
+            rev,
+            next: *MARKERS.start(),
+        })
+    }
+
+    /// Updates one marker row, the next in turn; returns its id, its new `rev` and when the commit was
+    /// acknowledged.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn touch(&mut self) -> anyhow::Result<(u64, u64, Instant)> {
+        let id = self.next;
+        self.next = if id == *MARKERS.end() {
+            *MARKERS.start()
+        } else {
+            id + 1
+        };
+        let rev = self.rev.raise();
+        self.update(&format!("id = {id}"), rev).await?;
+        Ok((id, rev, Instant::now()))
+    }
+
+    /// Updates every marker row in one transaction and returns their new `rev`.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn touch_all(&mut self) -> anyhow::Result<u64> {
+        let rev = self.rev.raise();
+        self.update(&format!("id >= {}", MARKERS.start()), rev)
+            .await?;
+        Ok(rev)
+    }
+
+    async fn update(&mut self, rows: &str, rev: u64) -> anyhow::Result<()> {
+        self.conn
+            .query_drop(format!(
+                "UPDATE {TABLE} SET rev = {rev}, last_seen = UTC_TIMESTAMP(6) WHERE {rows}"
+            ))
+            .await
+            .context("cannot update the marker rows")
+    }
+
+    /// Probes until `stop` says so, then gives itself back.
+    ///
+    /// # Errors
+    /// Where the database fails; a sink that fails is merely late.
+    pub async fn probe(
+        mut self,
+        stores: Stores,
+        freshness: Freshness,
+        mut stop: tokio::sync::watch::Receiver<bool>,
+    ) -> anyhow::Result<Self> {
+        while !*stop.borrow() {
+            let (id, rev, at) = self.touch().await?;
+            let both = async {
+                tokio::join!(
+                    shows(&stores, Store::Elasticsearch, id, rev, at, &freshness),
+                    shows(&stores, Store::Redis, id, rev, at, &freshness),
+                )
+            };
+            tokio::select! {
+                _ = both => {}
+                _ = stop.changed() => break,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(EVERY) => {}
+                _ = stop.changed() => break,
+            }
+        }
+        Ok(self)
+    }
+}
+
+/// The `rev` that a store shows; an error is as good as no row to someone who waits.
+pub async fn rev_in(stores: &Stores, store: Store, id: u64) -> anyhow::Result<Option<u64>> {
+    match store {
+        Store::Elasticsearch => stores.documents.rev(id).await,
+        Store::Redis => stores.hashes.rev(id).await,
+    }
+}
+
+async fn shows(
+    stores: &Stores,
+    store: Store,
+    id: u64,
+    rev: u64,
+    at: Instant,
+    freshness: &Freshness,
+) {
+    let mut pause = *PAUSE.start();
+    while at.elapsed() < GIVE_UP {
+        if matches!(rev_in(stores, store, id).await, Ok(Some(found)) if found >= rev) {
+            break;
+        }
+        tokio::time::sleep(pause).await;
+        pause = pause.mul_f32(1.3).min(*PAUSE.end());
+    }
+    freshness.note(store, at.elapsed().min(GIVE_UP));
+}
+
+// === impl Freshness ===
+
+impl Freshness {
+    fn of(&self, store: Store) -> &Mutex<Samples> {
+        match store {
+            Store::Elasticsearch => &self.elasticsearch,
+            Store::Redis => &self.redis,
+        }
+    }
+
+    fn note(&self, store: Store, took: Duration) {
+        let mut samples = self
+            .of(store)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        samples.push_back((Instant::now(), took));
+        if samples.len() > KEPT {
+            samples.pop_front();
+        }
+    }
+
+    /// The quantiles of the last 20 s; `None` without a measurement.
+    pub fn recent(&self, store: Store) -> Option<Quantiles> {
+        let samples = self
+            .of(store)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let recent = samples
+            .iter()
+            .rev()
+            .take_while(|(at, _)| at.elapsed() < WINDOW);
+        quantiles(recent.map(|(_, took)| *took).collect())
+    }
+
+    /// The quantiles of the whole run; `None` without a measurement.
+    pub fn overall(&self, store: Store) -> Option<Quantiles> {
+        let samples = self
+            .of(store)
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        quantiles(samples.iter().map(|(_, took)| *took).collect())
+    }
+}
+
+fn quantiles(mut took: Vec<Duration>) -> Option<Quantiles> {
+    took.sort_unstable();
+    // The smallest value that the share does not exceed (nearest rank).
+    let rank = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1));
+    Some(Quantiles {
+        p50: *rank(50)?,
+        p99: *rank(99)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_values_that_were_measured() {
+        assert_eq!(quantiles(Vec::new()), None);
+        let ms = Duration::from_millis;
+        assert_eq!(
+            quantiles(vec![ms(7)]),
+            Some(Quantiles {
+                p50: ms(7),
+                p99: ms(7)
+            })
+        );
+        let hundred = (1..=100).rev().map(ms).collect();
+        assert_eq!(
+            quantiles(hundred),
+            Some(Quantiles {
+                p50: ms(50),
+                p99: ms(99)
+            })
+        );
+    }
+}
