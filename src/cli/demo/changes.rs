@@ -136,6 +136,11 @@ impl Changes {
         })
     }
 
+    /// Rows in the table, without the markers.
+    pub fn rows(&self) -> usize {
+        self.ids.len()
+    }
+
     /// Inserts rows until the table has its target; returns how many.
     ///
     /// # Errors

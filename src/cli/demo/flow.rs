@@ -1,0 +1,415 @@
+//! The demo from its first row to its verdict, once the servers and the specs are there.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use tokio::sync::watch;
+
+use super::capture::Capture;
+use super::changes::{Changes, MARKERS, Made, Rev};
+use super::compare::{Report, Store};
+use super::http::Http;
+use super::kafka::{Kafka, dead_topic};
+use super::lane::{BranchStatus, Lane};
+use super::load::{self, Counter};
+use super::probe::{Freshness, Markers};
+use super::screen::{BAD, BOLD, BranchFrame, Frame, GOOD, PLAIN, Screen, number, quantiles, short};
+use super::settle::Settle;
+use super::stores::Stores;
+use super::survey;
+use super::table::Database;
+use crate::config::{PipelineSpec, Settings};
+
+/// Between two drawings in a terminal.
+const FRAME: Duration = Duration::from_millis(250);
+/// Between two lines elsewhere.
+const LINE: Duration = Duration::from_secs(1);
+/// Rates are means over this time.
+const RATE_OVER: Duration = Duration::from_secs(2);
+/// Between two questions whether the connector still runs.
+const CAPTURE_EVERY: Duration = Duration::from_secs(2);
+
+/// What the changes should be like.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// Rows around which the table stays.
+    pub rows: usize,
+    /// Rows changed a second.
+    pub rate: u64,
+    /// Seed of the random changes.
+    pub seed: u64,
+    /// When to stop; `None`: when told to.
+    pub length: Option<Duration>,
+}
+
+/// The servers and the pipeline.
+pub struct Scene {
+    /// Where the sinks are.
+    pub settings: Settings,
+    /// The pipeline that is shown.
+    pub pipeline: PipelineSpec,
+    /// The database.
+    pub database: Database,
+    /// The broker.
+    pub kafka: Kafka,
+    /// Kafka Connect.
+    pub connect: Http,
+    /// The connector.
+    pub capture: Capture,
+}
+
+/// What came out.
+#[derive(Debug, Clone)]
+pub struct Verdict {
+    /// The comparison.
+    pub report: Report,
+    /// Deleted rows that Elasticsearch keeps the version of.
+    pub tombstones: u64,
+    /// Records in the dead-letter topic.
+    pub dead: u64,
+    /// How long the lane took to catch up after the last change.
+    pub settled: Duration,
+    /// How long the comparison took.
+    pub compared: Duration,
+}
+
+/// The table filled and captured, ready to be changed.
+pub struct Stage {
+    changes: Changes,
+    markers: Markers,
+    counter: Counter,
+}
+
+// === impl Verdict ===
+
+impl Verdict {
+    /// Whether there were rows, and every one of them arrived.
+    pub fn is_good(&self) -> bool {
+        self.report.rows > 0 && self.report.different == 0 && self.dead == 0
+    }
+}
+
+// === impl Scene ===
+
+impl Scene {
+    /// Makes topics and table, fills the table, and starts the capture.
+    ///
+    /// # Errors
+    /// Where a server refuses: one sentence with what to do.
+    pub async fn set(&self, load: Load, screen: &mut Screen) -> anyhow::Result<Stage> {
+        let topic = &self.pipeline.topic;
+        self.kafka.create_topics(topic).await?;
+        step(
+            screen,
+            "topics",
+            &format!(
+                "{} ({} partitions) and {}",
+                topic.name,
+                topic.partitions,
+                dead_topic(&topic.name)
+            ),
+        );
+
+        self.database.create_table().await?;
+        let rev = Rev::default();
+        let mut changes = Changes::open(&self.database, load.seed, load.rows, rev.clone()).await?;
+        let found = changes.rows();
+        let filled = changes.fill().await?;
+        let markers = Markers::open(&self.database, rev).await?;
+        let table = match found {
+            0 => format!("app.user_profile: {} rows written", number(filled)),
+            found => format!(
+                "app.user_profile: {} rows from an earlier run, {} added",
+                number(found as u64),
+                number(filled)
+            ),
+        };
+        step(screen, "table", &table);
+
+        screen.passing("  capture  starting …");
+        self.capture.start(&self.connect).await?;
+        step(
+            screen,
+            "capture",
+            &format!(
+                "Debezium's connector '{}' reads the binlog",
+                self.capture.name
+            ),
+        );
+        let counter = Counter::default();
+        Ok(Stage {
+            changes,
+            markers,
+            counter,
+        })
+    }
+
+    /// Changes rows and shows how they arrive, until the time is up or `stop` says so; then waits for the
+    /// lane, compares, and says what was found. The caller stops the lane.
+    ///
+    /// # Errors
+    /// Where a server or the lane fails. Differences are in the verdict.
+    pub async fn play(
+        &self,
+        stage: Stage,
+        load: Load,
+        lane: &dyn Lane,
+        stop: &watch::Sender<bool>,
+        screen: &mut Screen,
+    ) -> anyhow::Result<Verdict> {
+        let stores = Stores::open(&self.settings, &self.pipeline).await?;
+        let freshness = Freshness::default();
+        let started = Instant::now();
+        let counter = stage.counter;
+        let mut writing = tokio::spawn(load::run(
+            stage.changes,
+            load.rate,
+            counter.clone(),
+            stop.subscribe(),
+        ));
+        let mut probing = tokio::spawn(stage.markers.probe(
+            stores.clone(),
+            freshness.clone(),
+            stop.subscribe(),
+        ));
+
+        let watching = self.watch(load, lane, &counter, &freshness, stop, screen);
+        let mut markers = None;
+        tokio::select! {
+            watched = watching => watched?,
+            // Neither ends before it is told to, unless it fails.
+            ended = &mut writing => { ended.context("the load ended")??; }
+            ended = &mut probing => markers = Some(ended.context("the probe ended")??),
+        }
+        let changed = started.elapsed();
+        stop.send_replace(true);
+        if !writing.is_finished() {
+            writing.await.context("the load ended")??;
+        }
+        let mut markers = match markers {
+            Some(markers) => markers,
+            None => probing.await.context("the probe ended")??,
+        };
+        screen.keep();
+        let made = counter.made();
+        screen.say("");
+        screen.say(&format!(
+            "  {BOLD}{} changes{PLAIN} in {} transactions over {}; waiting for the lane",
+            number(made.rows()),
+            number(made.transactions),
+            short(changed)
+        ));
+        for store in [Store::Elasticsearch, Store::Redis] {
+            if let Some(q) = freshness.overall(store) {
+                screen.say(&format!(
+                    "  from commit to readable in {store}: p50 / p99 {}",
+                    quantiles(q)
+                ));
+            }
+        }
+
+        let began = Instant::now();
+        let settle = Settle::new(&self.kafka, &self.pipeline, &stores)?;
+        tokio::select! {
+            settled = settle.wait(&mut markers, |progress| screen.passing(&format!("  {progress}"))) => settled,
+            failed = self.failing(lane) => failed,
+        }
+        .context("not every change has arrived")?;
+        let settled = began.elapsed();
+        screen.say(&format!(
+            "  the lane has caught up, {} after the last change",
+            short(settled)
+        ));
+        screen.passing("  comparing every row …");
+        self.verdict(&stores, settled).await
+    }
+
+    /// Compares, and counts what is left over.
+    async fn verdict(&self, stores: &Stores, settled: Duration) -> anyhow::Result<Verdict> {
+        let began = Instant::now();
+        let report = survey::compare(&self.database, stores, &self.pipeline.document).await?;
+        let tombstones = stores.documents.tombstones().await?;
+        let dead = self
+            .kafka
+            .reader(None)?
+            .count(&dead_topic(&self.pipeline.topic.name))
+            .await?;
+        Ok(Verdict {
+            report,
+            tombstones,
+            dead,
+            settled,
+            compared: began.elapsed(),
+        })
+    }
+
+    async fn watch(
+        &self,
+        load: Load,
+        lane: &dyn Lane,
+        counter: &Counter,
+        freshness: &Freshness,
+        stop: &watch::Sender<bool>,
+        screen: &mut Screen,
+    ) -> anyhow::Result<()> {
+        let every = if screen.is_live() { FRAME } else { LINE };
+        let mut stopped = stop.subscribe();
+        let mut rates = Rates::default();
+        let started = Instant::now();
+        let capture = self.failing(lane);
+        tokio::pin!(capture);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+                failed = &mut capture => return failed,
+            }
+            let branches = lane.branches();
+            let made = counter.made();
+            rates.note(&made, &branches);
+            let elapsed = started.elapsed();
+            screen.draw(&Frame {
+                elapsed,
+                until: load.length,
+                rows: counter.rows() + MARKERS.count() as u64,
+                rate: rates.changes(),
+                made,
+                branches: branches
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, branch)| self.frame(branch, rates.branch(i), freshness))
+                    .collect(),
+                hint: "Ctrl-C stops the changes and compares every row with both sinks".to_owned(),
+            });
+            if load.length.is_some_and(|length| elapsed >= length) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn frame(&self, branch: BranchStatus, rate: f64, freshness: &Freshness) -> BranchFrame {
+        let store = self
+            .pipeline
+            .sinks
+            .iter()
+            .find(|sink| sink.name == branch.name)
+            .map(|sink| match sink.kind {
+                crate::config::SinkKind::Elasticsearch(_) => Store::Elasticsearch,
+                crate::config::SinkKind::Redis(_) => Store::Redis,
+            });
+        BranchFrame {
+            rate,
+            lag: branch.lag,
+            fresh: store.and_then(|store| freshness.recent(store)),
+            applied: branch.applied,
+            superseded: branch.superseded,
+            dead: branch.dead_lettered,
+            trouble: branch.trouble,
+            name: branch.name,
+        }
+    }
+
+    /// Ends only when the lane or the capture has failed, with the reason.
+    async fn failing(&self, lane: &dyn Lane) -> anyhow::Result<()> {
+        loop {
+            tokio::time::sleep(CAPTURE_EVERY).await;
+            if let Some(why) = lane.failure() {
+                bail!("the lane has ended: {why}");
+            }
+            // Connect may be restarted meanwhile: only a connector that says that it failed has failed.
+            if let Ok(Some(why)) = self.capture.failure(&self.connect).await {
+                bail!(why);
+            }
+        }
+    }
+}
+
+/// One line of the way to the start.
+pub fn step(screen: &mut Screen, what: &str, said: &str) {
+    screen.say(&format!("  {GOOD}✓{PLAIN} {BOLD}{what:<9}{PLAIN}{said}"));
+}
+
+/// The verdict in lines.
+pub fn tell(verdict: &Verdict, screen: &mut Screen) {
+    let report = &verdict.report;
+    let row = |name: &str, n: u64, said: &str| format!("    {name:<14}{:>9}   {said}", number(n));
+    screen.say("");
+    screen.say(&format!("  {BOLD}Every row by SELECT, with its document and its hash, column by column{PLAIN} ({}):", short(verdict.compared)));
+    screen.say(&row("rows", report.rows, "in the table"));
+    screen.say(&row(
+        "tombstones",
+        verdict.tombstones,
+        "deleted rows that keep their version in Elasticsearch",
+    ));
+    screen.say(&row("dead letters", verdict.dead, ""));
+    screen.say(&row("equal", report.equal, "in both sinks"));
+    screen.say(&row("different", report.different, ""));
+    screen.say("");
+    for difference in &report.first {
+        screen.say(&format!("  {BAD}≠{PLAIN} {difference}"));
+    }
+    if report.different > report.first.len() as u64 {
+        screen.say("    … the first are shown");
+    }
+    if verdict.is_good() {
+        screen.say(&format!(
+            "  {GOOD}✓ Elasticsearch and Redis hold exactly what the table holds.{PLAIN}"
+        ));
+        return;
+    }
+    if report.rows == 0 {
+        screen.say(&format!(
+            "  {BAD}✗ The table has no rows: nothing was shown.{PLAIN}"
+        ));
+    }
+    if report.different > 0 {
+        screen.say(&format!("  {BAD}✗ The sinks differ from the table.{PLAIN}"));
+    }
+    if verdict.dead > 0 {
+        screen.say(&format!(
+            "  {BAD}✗ There are dead letters:{PLAIN} `cargo run --release -- dead list` says why."
+        ));
+    }
+}
+
+/// Rates over the last moments.
+#[derive(Debug, Default)]
+struct Rates {
+    samples: VecDeque<(Instant, u64, Vec<u64>)>,
+}
+
+// === impl Rates ===
+
+impl Rates {
+    fn note(&mut self, made: &Made, branches: &[BranchStatus]) {
+        let resolved = branches.iter().map(BranchStatus::resolved).collect();
+        self.samples
+            .push_back((Instant::now(), made.rows(), resolved));
+        while self.samples.len() > 2
+            && self
+                .samples
+                .get(1)
+                .is_some_and(|(at, ..)| at.elapsed() >= RATE_OVER)
+        {
+            self.samples.pop_front();
+        }
+    }
+
+    fn changes(&self) -> f64 {
+        self.rate(|(_, rows, _)| Some(*rows))
+    }
+
+    fn branch(&self, at: usize) -> f64 {
+        self.rate(|(.., resolved)| resolved.get(at).copied())
+    }
+
+    fn rate(&self, of: impl Fn(&(Instant, u64, Vec<u64>)) -> Option<u64>) -> f64 {
+        let both = || {
+            let (first, last) = (self.samples.front()?, self.samples.back()?);
+            let seconds = last.0.duration_since(first.0).as_secs_f64();
+            (seconds > 0.0).then_some(of(last)?.saturating_sub(of(first)?) as f64 / seconds)
+        };
+        both().unwrap_or(0.0)
+    }
+}
