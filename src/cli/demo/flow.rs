@@ -8,17 +8,18 @@ use tokio::sync::watch;
 
 use super::capture::Capture;
 use super::changes::{Changes, MARKERS, Made, Rev};
-use super::compare::{Report, Store};
+use super::compare::Store;
 use super::http::Http;
 use super::kafka::{Kafka, dead_topic};
 use super::lane::{BranchStatus, Lane};
 use super::load::{self, Counter};
 use super::probe::{Freshness, Markers};
-use super::screen::{BAD, BOLD, BranchFrame, Frame, GOOD, PLAIN, Screen, number, quantiles, short};
+use super::screen::{BOLD, BranchFrame, Frame, PLAIN, Screen, number, quantiles, short, step};
 use super::settle::Settle;
 use super::stores::Stores;
 use super::survey;
 use super::table::Database;
+use super::verdict::Verdict;
 use crate::config::{PipelineSpec, Settings};
 
 /// Between two drawings in a terminal.
@@ -59,35 +60,11 @@ pub struct Scene {
     pub capture: Capture,
 }
 
-/// What came out.
-#[derive(Debug, Clone)]
-pub struct Verdict {
-    /// The comparison.
-    pub report: Report,
-    /// Deleted rows that Elasticsearch keeps the version of.
-    pub tombstones: u64,
-    /// Records in the dead-letter topic.
-    pub dead: u64,
-    /// How long the lane took to catch up after the last change.
-    pub settled: Duration,
-    /// How long the comparison took.
-    pub compared: Duration,
-}
-
 /// The table filled and captured, ready to be changed.
 pub struct Stage {
     changes: Changes,
     markers: Markers,
     counter: Counter,
-}
-
-// === impl Verdict ===
-
-impl Verdict {
-    /// Whether there were rows, and every one of them arrived.
-    pub fn is_good(&self) -> bool {
-        self.report.rows > 0 && self.report.different == 0 && self.dead == 0
-    }
 }
 
 // === impl Scene ===
@@ -322,54 +299,6 @@ impl Scene {
                 bail!(why);
             }
         }
-    }
-}
-
-/// One line of the way to the start.
-pub fn step(screen: &mut Screen, what: &str, said: &str) {
-    screen.say(&format!("  {GOOD}✓{PLAIN} {BOLD}{what:<9}{PLAIN}{said}"));
-}
-
-/// The verdict in lines.
-pub fn tell(verdict: &Verdict, screen: &mut Screen) {
-    let report = &verdict.report;
-    let row = |name: &str, n: u64, said: &str| format!("    {name:<14}{:>9}   {said}", number(n));
-    screen.say("");
-    screen.say(&format!("  {BOLD}Every row by SELECT, with its document and its hash, column by column{PLAIN} ({}):", short(verdict.compared)));
-    screen.say(&row("rows", report.rows, "in the table"));
-    screen.say(&row(
-        "tombstones",
-        verdict.tombstones,
-        "deleted rows that keep their version in Elasticsearch",
-    ));
-    screen.say(&row("dead letters", verdict.dead, ""));
-    screen.say(&row("equal", report.equal, "in both sinks"));
-    screen.say(&row("different", report.different, ""));
-    screen.say("");
-    for difference in &report.first {
-        screen.say(&format!("  {BAD}≠{PLAIN} {difference}"));
-    }
-    if report.different > report.first.len() as u64 {
-        screen.say("    … the first are shown");
-    }
-    if verdict.is_good() {
-        screen.say(&format!(
-            "  {GOOD}✓ Elasticsearch and Redis hold exactly what the table holds.{PLAIN}"
-        ));
-        return;
-    }
-    if report.rows == 0 {
-        screen.say(&format!(
-            "  {BAD}✗ The table has no rows: nothing was shown.{PLAIN}"
-        ));
-    }
-    if report.different > 0 {
-        screen.say(&format!("  {BAD}✗ The sinks differ from the table.{PLAIN}"));
-    }
-    if verdict.dead > 0 {
-        screen.say(&format!(
-            "  {BAD}✗ There are dead letters:{PLAIN} `cargo run --release -- dead list` says why."
-        ));
     }
 }
 

@@ -180,11 +180,11 @@ fn block(frame: &Frame) -> Vec<String> {
     let mut lines = vec![
         String::new(),
         format!(
-            "  {BOLD}MariaDB → Debezium → Kafka → twolane → Elasticsearch and Redis{PLAIN}   {clock:>14}"
+            "  {BOLD}MariaDB → Debezium → Kafka → twolane → Elasticsearch and Redis{PLAIN}{clock:>15}"
         ),
         String::new(),
         format!(
-            "  table app.user_profile   {BOLD}{}{PLAIN} rows   {BOLD}{}{PLAIN} changes/s   {} changes made",
+            "  table app.user_profile   {BOLD}{}{PLAIN} rows   {BOLD}{}{PLAIN} changes/s   {} changes",
             number(frame.rows),
             number(frame.rate.round() as u64),
             number(made.rows())
@@ -252,6 +252,11 @@ fn line(frame: &Frame) -> String {
         }
     }
     line
+}
+
+/// One line of the way to the start.
+pub fn step(screen: &mut Screen, what: &str, said: &str) {
+    screen.say(&format!("  {GOOD}✓{PLAIN} {BOLD}{what:<9}{PLAIN}{said}"));
 }
 
 /// Two quantiles in one unit.
