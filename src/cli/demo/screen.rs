@@ -190,12 +190,11 @@ fn block(frame: &Frame) -> Vec<String> {
             number(made.rows())
         ),
         format!(
-            "  {DIM}insert {} · update {} · delete {} · new key {} · in {} transactions{PLAIN}",
+            "  {DIM}insert {} · update {} · delete {} · new key {}{PLAIN}",
             number(made.inserted),
             number(made.updated),
             number(made.deleted),
-            number(made.rekeyed),
-            number(made.transactions)
+            number(made.rekeyed)
         ),
         String::new(),
         format!(
