@@ -163,9 +163,10 @@ impl Client {
     pub(super) fn refusal(&self, answer: &Answer, doing: &str) -> SinkError {
         let at = &self.address;
         let status = answer.status;
-        let said = ErrorBody::read(&answer.body).map_or_else(
+        let error = ErrorBody::read(&answer.body);
+        let said = error.as_ref().map_or_else(
             || String::from("without saying why"),
-            |e| format!("saying {}", failure::detail(&e)),
+            |e| format!("saying {}", failure::detail(e)),
         );
         let (detail, alarm) = match status {
             401 => (
@@ -197,9 +198,13 @@ impl Client {
                 format!("Elasticsearch at {at} could not {doing} ({status}), {said}"),
                 false,
             ),
+            _ if error.is_some() => (
+                format!("Elasticsearch at {at} refuses to {doing} ({status}), {said}"),
+                true,
+            ),
             _ => (
                 format!(
-                    "{at} answered {status} to a request to {doing}, {said}: if it is not Elasticsearch, correct elasticsearch.url"
+                    "{at} answered {status} to a request to {doing}, which Elasticsearch does not: correct elasticsearch.url"
                 ),
                 true,
             ),

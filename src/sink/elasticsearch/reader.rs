@@ -133,8 +133,7 @@ impl ElasticsearchReader {
             .demand(Method::Post, &refresh, Payload::Empty, &doing)
             .await?;
         let first = format!("{}/_search?scroll={KEEP}", segment(&index));
-        let query =
-            json!({"size": PAGE, "version": true, "sort": ["_doc"], "track_total_hits": false});
+        let query = json!({"size": PAGE, "version": true, "sort": ["_doc"]});
         let mut body = self
             .client
             .demand(Method::Post, &first, Payload::Json(query), &doing)

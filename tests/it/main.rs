@@ -1,0 +1,9 @@
+//! Behaviours across real servers, in one binary since linking it is what takes the time.
+//!
+//! The servers come from `deploy/local/stack` and end with this process.
+
+mod elasticsearch_identity;
+mod elasticsearch_secure;
+mod elasticsearch_sink;
+mod elasticsearch_support;
+mod stack;

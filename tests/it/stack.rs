@@ -1,0 +1,75 @@
+//! The local stack, brought up once for the whole process and taken down when the process has ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+/// What `stack env` says of one instance, without the `TWOLANE_STACK_` in front.
+#[derive(Debug, Clone)]
+pub struct Stack(BTreeMap<String, String>);
+
+/// Services that this process has brought up, by instance.
+static UP: Mutex<BTreeSet<(String, String)>> = Mutex::new(BTreeSet::new());
+
+/// The instance without passwords and TLS: `test`, or what `TWOLANE_TEST_INSTANCE` says.
+pub fn plain(services: &[&str]) -> Stack {
+    up(&instance(), false, services)
+}
+
+/// The instance with passwords and TLS, named as the other one and `-secure`.
+pub fn secure(services: &[&str]) -> Stack {
+    up(&format!("{}-secure", instance()), true, services)
+}
+
+// === impl Stack ===
+
+impl Stack {
+    /// One value, such as `ELASTICSEARCH`.
+    pub fn get(&self, name: &str) -> &str {
+        match self.0.get(name) {
+            Some(value) => value,
+            None => panic!("stack env does not say {name}"),
+        }
+    }
+}
+
+fn instance() -> String {
+    std::env::var("TWOLANE_TEST_INSTANCE").unwrap_or_else(|_| String::from("test"))
+}
+
+fn command(instance: &str) -> Command {
+    let stack = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("deploy/local/stack");
+    let mut command = Command::new(stack);
+    command.args(["--instance", instance]).stdin(Stdio::null());
+    command
+}
+
+fn up(instance: &str, secure: bool, services: &[&str]) -> Stack {
+    let mut up = UP.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = |service: &str| (instance.to_owned(), service.to_owned());
+    if !services.iter().all(|s| up.contains(&key(s))) {
+        let mut command = command(instance);
+        if secure {
+            command.arg("--secure");
+        }
+        let pid = std::process::id().to_string();
+        command.args(["--until-exit", &pid, "up"]).args(services);
+        let output = command.output().expect("the stack command runs");
+        assert!(
+            output.status.success(),
+            "the stack does not come up: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        up.extend(services.iter().map(|s| key(s)));
+    }
+    let output = command(instance).arg("env").output().expect("stack env");
+    assert!(output.status.success(), "stack env fails");
+    let text = String::from_utf8(output.stdout).expect("stack env is UTF-8");
+    let lines = text.lines().filter_map(|line| {
+        let (name, value) = line.strip_prefix("TWOLANE_STACK_")?.split_once('=')?;
+        Some((name.to_owned(), value.trim_matches('\'').to_owned()))
+    });
+    Stack(lines.collect())
+}
