@@ -1,7 +1,7 @@
 //! What the Elasticsearch tests share: specs, batches, and plain requests to the server.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use elasticsearch::http::Method;
@@ -44,9 +44,8 @@ pub fn settings(url: &str) -> ElasticsearchSettings {
 /// A name that no other test and no earlier run has used.
 pub fn fresh(name: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
-    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!("it-{name}-{}-{count}", since.as_nanos())
+    format!("it-{name}-{}-{count}", since_1970())
 }
 
 pub fn identity() -> TopicIdentity {
@@ -114,15 +113,43 @@ pub fn unavailable<T: std::fmt::Debug>(result: Result<T, SinkError>) -> (String,
     }
 }
 
+/// Deletes what runs before the last hour left behind: a server takes a thousand shards.
+fn sweep(lane: &Lane) {
+    let an_hour_ago = since_1970() - 3_600_000_000_000;
+    let sweep = async {
+        let there = lane.ok(Method::Get, "it-*?filter_path=*.aliases", Value::Null);
+        for index in there.await.as_object().unwrap().keys() {
+            let made = index.split('-').find_map(|part| part.parse::<u128>().ok());
+            if made.is_some_and(|made| made < an_hour_ago) {
+                lane.call(Method::Delete, index, Value::Null).await;
+            }
+        }
+    };
+    let run = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().build().unwrap().block_on(sweep);
+    };
+    // The calling thread is within a runtime, which cannot block.
+    std::thread::scope(|scope| scope.spawn(run).join()).unwrap();
+}
+
+fn since_1970() -> u128 {
+    let since = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap();
+    since.as_nanos()
+}
+
 // === impl Lane ===
 
 impl Lane {
     /// On the plain instance, under an alias of its own.
     pub fn new(name: &str) -> Self {
+        static SWEPT: OnceLock<()> = OnceLock::new();
         let url = stack::plain(&["elasticsearch"])
             .get("ELASTICSEARCH")
             .to_owned();
-        Self::at(name, settings(&url))
+        let lane = Self::at(name, settings(&url));
+        SWEPT.get_or_init(|| sweep(&lane));
+        lane
     }
 
     pub fn at(name: &str, settings: ElasticsearchSettings) -> Self {

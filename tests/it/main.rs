@@ -1,6 +1,8 @@
 //! Behaviours across real servers, in one binary since linking it is what takes the time.
 //!
 //! The servers come from `deploy/local/stack` and end with this process.
+// Clippy's exception for tests does not reach the functions beside them.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod elasticsearch_identity;
 mod elasticsearch_secure;

@@ -108,18 +108,16 @@ impl Plan {
 
     async fn look(&self, client: &Client) -> Result<Look, SinkError> {
         let first = self.first();
-        let path = format!(
-            "{},{}?ignore_unavailable=true&filter_path=*.aliases,*.mappings,*.settings.index.uuid",
-            segment(&self.alias),
-            segment(&first)
-        );
-        let doing = format!("look at the index behind {}", self.alias);
-        let body = client
-            .demand(Method::Get, &path, Payload::Empty, &doing)
-            .await?;
-        let mut indices: Map<String, Value> =
-            serde_json::from_slice(&body).map_err(|e| client.garbled(&doing, &e))?;
         let alias = &self.alias;
+        let Some(mut indices) = self.named(client, alias).await? else {
+            return match self.named(client, &first).await? {
+                None => Ok(Look::Nothing),
+                Some(_) => Err(SinkError::Refused(format!(
+                    "index {first} exists, but alias {alias} does not: delete the index if it is not needed, or add the alias with POST /_aliases {}",
+                    json!({"actions": [{"add": self.alias_action(&first)}]})
+                ))),
+            };
+        };
         if indices.contains_key(alias) {
             return Err(SinkError::Refused(format!(
                 "{alias} is an index, and this sink wants an alias of that name: write to another name, or copy the index to {first} and delete it"
@@ -143,18 +141,39 @@ impl Plan {
                     mappings: index["mappings"].take(),
                 })
             }
-            [] if indices.contains_key(&first) => Err(SinkError::Refused(format!(
-                "index {first} exists, but alias {alias} does not: delete the index if it is not needed, or add the alias with POST /_aliases {}",
-                json!({"actions": [{"add": self.alias_action(&first)}]})
-            ))),
-            [] if !indices.is_empty() => Err(SinkError::Refused(format!(
+            [] => Err(SinkError::Refused(format!(
                 "{alias} is neither an alias nor free (a data stream?): write to another name"
             ))),
-            [] => Ok(Look::Nothing),
             several => Err(SinkError::Refused(format!(
                 "alias {alias} points to several indices ({}): take it off all but the one that holds this topic's rows",
                 several.join(", ")
             ))),
+        }
+    }
+
+    /// The indices under a name, or `None` where the server says that there are none. It says so only to who
+    /// may know; `ignore_unavailable` would say it to others too.
+    async fn named(
+        &self,
+        client: &Client,
+        name: &str,
+    ) -> Result<Option<Map<String, Value>>, SinkError> {
+        let path = format!(
+            "{}?filter_path=*.aliases,*.mappings,*.settings.index.uuid,error,status",
+            segment(name)
+        );
+        let doing = format!("look at {name}");
+        let answer = client.send(Method::Get, &path, Payload::Empty).await?;
+        match answer.status {
+            200 => serde_json::from_slice(&answer.body)
+                .map(Some)
+                .map_err(|e| client.garbled(&doing, &e)),
+            404 if ErrorBody::read(&answer.body)
+                .is_some_and(|e| e.kind == "index_not_found_exception") =>
+            {
+                Ok(None)
+            }
+            _ => Err(client.refusal(&answer, &doing)),
         }
     }
 
