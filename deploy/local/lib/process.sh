@@ -86,12 +86,13 @@ wait_ready() {
     local service=$1 limit=180 folder end
     folder=$(service_dir "$service")
     end=$(($(now_ms) + limit * 1000))
-    until [[ -e $folder/pid ]] && "${service}_ready"; do
+    # Whether somebody listens is asked first, since it costs least: the machine is busy enough with the servers' start.
+    until [[ -e $folder/pid ]] && listening "$(port "$service")" && "${service}_ready"; do
         if [[ -e $folder/pid ]] && ! alive "$service" && ! { declare -F "${service}_adopt" >/dev/null && "${service}_adopt"; }; then
             fail "$service" "ended while starting"
         fi
         (($(now_ms) < end)) || fail "$service" "runs, but did not answer within $limit s"
-        sleep 0.1
+        sleep 0.2
     done
 }
 

@@ -10,6 +10,7 @@ connect_env() {
 
 connect_configure() {
     local folder
+    alive kafka || die "connect needs kafka, which is down: stack --instance $INSTANCE start kafka"
     folder=$(service_dir connect)
     mkdir -p "$folder/tmp" || return
     write_file "$folder/worker.properties" <<CONF

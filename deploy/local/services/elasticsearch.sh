@@ -44,6 +44,8 @@ CONF
 -Xms1g
 -Xmx1g
 -XX:+UseG1GC
+# Elasticsearch itself asks for all of the heap to be touched at start.
+-XX:-AlwaysPreTouch
 -Djava.io.tmpdir=\${ES_TMPDIR}
 20-:--add-modules=jdk.incubator.vector
 23:-XX:CompileCommand=dontinline,java/lang/invoke/MethodHandle.setAsTypeCache
@@ -61,7 +63,7 @@ appender.file.name = file
 appender.file.fileName = $folder/log
 appender.file.append = true
 appender.file.layout.type = PatternLayout
-appender.file.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] %marker%m%n
+appender.file.layout.pattern = [%d{ISO8601}][%-5p][%-25c{1.}] [%node_name]%marker %m%n
 rootLogger.level = info
 rootLogger.appenderRef.file.ref = file
 CONF

@@ -80,15 +80,17 @@ mariadb_root() {
 
 # Users and grants are kept out of the binlog, which begins with what a capture should see: a schema and one row, so that
 # there is a GTID (Debezium does not start on a server without one). Anonymous users would be taken before cdc and app for
-# connections from this machine.
+# connections from this machine. No root without a password stays either.
 mariadb_after_start() {
     local folder
     folder=$(service_dir mariadb)
     [[ ! -e $folder/initialised ]] || return 0
     mariadb_root >>"$folder/log" 2>&1 <<SQL || return
 SET sql_log_bin = 0;
-DELETE FROM mysql.global_priv WHERE User = '';
+DELETE FROM mysql.global_priv WHERE User = '' OR (User = 'root' AND Host <> 'localhost');
 FLUSH PRIVILEGES;
+CREATE USER 'root'@'127.0.0.1' IDENTIFIED BY '$SECRET_MARIADB_ROOT';
+GRANT ALL ON *.* TO 'root'@'127.0.0.1' WITH GRANT OPTION;
 CREATE OR REPLACE USER 'app'@'%' IDENTIFIED BY '$SECRET_MARIADB_APP';
 CREATE OR REPLACE USER 'cdc'@'%' IDENTIFIED BY '$SECRET_MARIADB_CDC';
 GRANT ALL ON app.* TO 'app'@'%';
