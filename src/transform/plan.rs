@@ -183,6 +183,12 @@ impl Plan {
         }
     }
 
+    /// Columns remembered.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.columns.len()
+    }
+
     /// Whether it is for this schema.
     pub(super) fn is_for(&self, schema: Option<&Arc<RowSchema>>) -> bool {
         match (&self.schema, schema) {
