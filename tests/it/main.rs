@@ -8,4 +8,5 @@ mod elasticsearch_identity;
 mod elasticsearch_secure;
 mod elasticsearch_sink;
 mod elasticsearch_support;
+mod redis_sink;
 mod stack;

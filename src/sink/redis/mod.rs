@@ -49,6 +49,8 @@ const WRITING: &str = "writing to Redis";
 #[derive(Debug)]
 pub struct RedisHub {
     shape: RedisShape,
+    /// Colons in the key's template.
+    colons: usize,
     encoder: Arc<Encoder>,
     markers: Arc<Markers>,
     /// For everything but rows.
@@ -89,6 +91,7 @@ impl RedisHub {
         });
         Ok(Self {
             shape: spec.shape,
+            colons: spec.key.matches(':').count(),
             encoder: Arc::new(Encoder::new(spec, sink)),
             markers: Arc::new(markers),
             link: Link::new(Arc::clone(&shared)),

@@ -107,7 +107,7 @@ impl RedisHub {
             for key in found {
                 if let Value::BulkString(key) = key {
                     let key = String::from_utf8_lossy(key);
-                    if !key.ends_with(SIBLING) && !key.starts_with(PREFIX) {
+                    if !self.is_sibling(&key) && !key.starts_with(PREFIX) {
                         keys.push(key.into_owned());
                     }
                 }
@@ -123,6 +123,14 @@ impl RedisHub {
     }
 }
 
+impl RedisHub {
+    /// A row whose last value is `_v` may end like a sibling, but values hold no colons, so that it has one
+    /// colon less.
+    fn is_sibling(&self, key: &str) -> bool {
+        key.ends_with(SIBLING) && key.matches(':').count() > self.colons
+    }
+}
+
 fn stored(row: Value, beside: Value) -> StoredRow {
     let mut version = match beside {
         Value::BulkString(digits) => parse(&digits),
@@ -132,6 +140,7 @@ fn stored(row: Value, beside: Value) -> StoredRow {
         Value::BulkString(text) => Some(StoredBody::Text(text)),
         Value::Array(items) => {
             let mut fields = BTreeMap::new();
+            let there = !items.is_empty();
             let mut items = items.into_iter();
             while let (Some(Value::BulkString(name)), Some(Value::BulkString(value))) =
                 (items.next(), items.next())
@@ -142,7 +151,6 @@ fn stored(row: Value, beside: Value) -> StoredRow {
                     fields.insert(String::from_utf8_lossy(&name).into_owned(), value);
                 }
             }
-            let there = !fields.is_empty() || version.is_some();
             there.then_some(StoredBody::Hash(fields))
         }
         _ => None,
