@@ -109,6 +109,12 @@ pub(super) fn failed(error: &RedisError, doing: &str, settings: &RedisSettings) 
             doing,
             settings,
         ),
+        // TLS libraries tell this only in words.
+        _ if error.to_string().contains("certificate") => alarm_about(&format!(
+            "the server's certificate is not trusted: set redis.ca_file to the PEM file of the authority that signed it, \
+             and redis.url to a name that it holds ({})",
+            cut(&error.to_string())
+        )),
         ErrorKind::Io if error.is_timeout() => SinkError::Unavailable {
             detail: format!(
                 "{doing}: Redis did not answer within redis.timeout ({:?})",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use twolane::config::{
     Deletes, Format, RedisSettings, RedisShape, RedisSpec, SinkKind, SinkSpec, TopicSpec,
@@ -205,6 +205,15 @@ impl Lane {
     pub async fn row(&self, id: &str) -> StoredRow {
         let keys = [self.key(id)];
         self.hub.rows(&keys).await.expect("Redis answers").remove(0)
+    }
+
+    /// Waits until the hub's own connection, which broke when its server ended, is there again.
+    pub async fn mended(&self) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while let Err(error) = self.hub.rows(&["none"]).await {
+            assert!(Instant::now() < deadline, "{error}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// The field `x` of a row, whatever its shape.

@@ -92,6 +92,13 @@ impl Server {
         self.port
     }
 
+    /// Starts a snapshot in the background, unless one is being made.
+    pub fn snapshot(&self) {
+        let _busy = redis::Client::open(self.url())
+            .and_then(|client| client.get_connection_with_timeout(Duration::from_secs(5)))
+            .and_then(|mut connection| redis::cmd("BGSAVE").exec(&mut connection));
+    }
+
     /// Runs one command on it.
     pub fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         run(&self.url(), words)
