@@ -386,12 +386,33 @@ async fn crash_under_load(options: &[&str], snapshots: Option<Duration>) {
             }
         });
     }
-    while started.elapsed() < Duration::from_millis(1200) {
+    while started.elapsed() < Duration::from_millis(800) {
         tokio::time::sleep(Duration::from_millis(10)).await;
         if snapshots.is_some_and(|every| snapshot.elapsed() > every) {
             server.snapshot();
             snapshot = Instant::now();
         }
+    }
+    // The crash comes when more was acknowledged than the last snapshot can hold.
+    while server
+        .run::<String>(&["INFO", "persistence"])
+        .contains("rdb_bgsave_in_progress:1")
+    {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let sum = || -> i64 {
+        acknowledged
+            .values()
+            .map(|a| a.load(Ordering::Relaxed))
+            .sum()
+    };
+    let saved = sum();
+    while sum() < saved + 10 * EACH {
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the load stands still"
+        );
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     server.crash();
     while let Some(done) = load.join_next().await {
