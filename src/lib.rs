@@ -1,14 +1,24 @@
 //! twolane keeps Elasticsearch and Redis in step with MySQL and MariaDB, through Kafka.
 //!
 //! The modules stand in the order in which an event meets them.
-#![forbid(unsafe_op_in_unsafe_fn)]
 
+pub mod cli;
 pub mod config;
+
 pub mod event;
+
+pub mod source;
+
+pub mod route;
+pub mod worker;
 
 pub mod decode;
 pub mod transform;
 
 pub mod sink;
 
-pub mod cli;
+pub mod commit;
+
+pub mod branch;
+pub mod retry;
+pub mod supervise;

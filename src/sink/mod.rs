@@ -1,8 +1,10 @@
 //! Where documents go. A sink writes a batch and says what became of each write; it neither retries nor
 //! commits, nor decides what is a dead letter: the worker alone owns that policy.
 
+pub mod dead_letter;
 pub mod elasticsearch;
 pub mod redis;
+pub mod registry;
 
 use std::sync::Arc;
 

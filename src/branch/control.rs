@@ -1,0 +1,176 @@
+//! Whether a branch runs, and why not; and when so many records are rejected that it must halt.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{Notify, watch};
+
+/// Rejections among the last [`WINDOW`] records that halt a branch: so many are a wrong mapping, not poison.
+pub const REJECTIONS: usize = 200;
+/// The records looked back upon.
+pub const WINDOW: usize = 1_000;
+
+/// What a branch is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Getting ready: reaching its servers, checking identity.
+    Starting,
+    /// Consuming.
+    Running,
+    /// Stopped with an alarm until an operator resumes it; nothing is consumed or committed past it.
+    Halted(String),
+    /// Draining, on the way to its end.
+    Stopping,
+}
+
+/// A branch's switch.
+#[derive(Debug)]
+pub struct Control {
+    state: watch::Sender<State>,
+    window: Mutex<Rejections>,
+    forgotten: Mutex<BTreeSet<i32>>,
+    forgot: Notify,
+}
+
+/// The outcome of the last records, newest last.
+#[derive(Debug, Default)]
+struct Rejections {
+    last: VecDeque<bool>,
+    rejected: usize,
+}
+
+// === impl Control ===
+
+impl Default for Control {
+    fn default() -> Self {
+        Self {
+            state: watch::Sender::new(State::Starting),
+            window: Mutex::default(),
+            forgotten: Mutex::default(),
+            forgot: Notify::new(),
+        }
+    }
+}
+
+impl Control {
+    /// The state, to be watched.
+    pub fn watch(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+
+    /// The state now.
+    pub fn state(&self) -> State {
+        self.state.borrow().clone()
+    }
+
+    /// Whether writes may go on.
+    pub fn is_halted(&self) -> bool {
+        matches!(*self.state.borrow(), State::Halted(_))
+    }
+
+    /// Halts the branch; the first reason stays. `true` where it was not halted before.
+    pub fn halt(&self, reason: impl Into<String>) -> bool {
+        self.state.send_if_modified(|s| match s {
+            State::Halted(_) | State::Stopping => false,
+            State::Starting | State::Running => {
+                *s = State::Halted(reason.into());
+                true
+            }
+        })
+    }
+
+    /// Lets a halted branch start anew. `false` where it was not halted.
+    pub fn resume(&self) -> bool {
+        *self.window.lock().unwrap_or_else(PoisonError::into_inner) = Rejections::default();
+        self.state.send_if_modified(|s| {
+            let halted = matches!(s, State::Halted(_));
+            if halted {
+                *s = State::Starting;
+            }
+            halted
+        })
+    }
+
+    /// The branch consumes.
+    pub fn running(&self) {
+        self.state.send_if_modified(|s| {
+            let starting = *s == State::Starting;
+            if starting {
+                *s = State::Running;
+            }
+            starting
+        });
+    }
+
+    /// The branch is to end.
+    pub fn stop(&self) {
+        self.state.send_replace(State::Stopping);
+    }
+
+    /// Notes how records ended; `true` where too many of the last were rejected.
+    pub fn note(&self, rejected: bool, count: usize) -> bool {
+        let mut w = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+        for _ in 0..count.min(WINDOW) {
+            w.last.push_back(rejected);
+            w.rejected += usize::from(rejected);
+            if w.last.len() > WINDOW && w.last.pop_front() == Some(true) {
+                w.rejected -= 1;
+            }
+        }
+        w.rejected >= REJECTIONS
+    }
+
+    /// The sink has lost acknowledged writes of `partition`.
+    pub fn forgot(&self, partition: i32) {
+        self.forgotten
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(partition);
+        self.forgot.notify_one();
+    }
+
+    /// Waits until the sink has forgotten, and takes the partitions.
+    pub async fn forgotten(&self) -> Vec<i32> {
+        loop {
+            let taken = std::mem::take(
+                &mut *self
+                    .forgotten
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            );
+            if !taken.is_empty() {
+                return taken.into_iter().collect();
+            }
+            self.forgot.notified().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_hundred_rejections_among_the_last_thousand_halt() {
+        let c = Control::default();
+        assert!(!c.note(true, REJECTIONS - 1));
+        assert!(!c.note(false, WINDOW - REJECTIONS));
+        assert!(c.note(true, 1));
+        // good records push the bad ones out
+        assert!(!c.note(false, WINDOW));
+        assert!(!c.note(true, REJECTIONS - 1));
+    }
+
+    #[test]
+    fn the_first_reason_for_a_halt_stays_until_it_is_resumed() {
+        let c = Control::default();
+        c.running();
+        assert!(c.halt("first"));
+        assert!(!c.halt("second"));
+        c.running();
+        assert_eq!(c.state(), State::Halted("first".into()));
+        assert!(c.resume());
+        assert!(!c.resume());
+        assert_eq!(c.state(), State::Starting);
+    }
+}

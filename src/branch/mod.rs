@@ -1,0 +1,78 @@
+//! A branch: one sink of one pipeline, with a consumer group, workers, a watermark and a committer of its
+//! own, so that a sink that is down holds up nobody else.
+
+mod control;
+mod start;
+mod stats;
+
+pub use control::{Control, REJECTIONS, State, WINDOW};
+pub use start::{RunningBranch, start};
+pub use stats::{Histogram, PartitionStats, Stats};
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::commit::Ledger;
+use crate::config::{PipelineSpec, Settings, SinkSpec, TopicSpec};
+use crate::sink::SinkHub;
+use crate::sink::dead_letter::DeadLetters;
+use crate::source::{Budget, Commands, Probe};
+
+/// What a branch's actors share.
+pub struct Branch {
+    /// `<pipeline>.<sink>`: the consumer group, and the name in logs and metrics.
+    pub name: String,
+    /// Its pipeline.
+    pub pipeline: Arc<PipelineSpec>,
+    /// Its sink's spec.
+    pub spec: SinkSpec,
+    /// Where the servers are.
+    pub settings: Arc<Settings>,
+    /// What is taken and not resolved.
+    pub ledger: Arc<Ledger>,
+    /// Its memory.
+    pub budget: Arc<Budget>,
+    /// The sink.
+    pub hub: Arc<dyn SinkHub>,
+    /// Where rejected records go.
+    pub dead: DeadLetters,
+    /// Asks Kafka.
+    pub probe: Probe,
+    /// The way to the poller.
+    pub commands: Commands,
+    /// Its switch.
+    pub control: Control,
+    /// Its counters.
+    pub stats: Stats,
+}
+
+// === impl Branch ===
+
+impl Branch {
+    /// The topic that it reads.
+    pub fn topic(&self) -> &Arc<TopicSpec> {
+        &self.pipeline.topic
+    }
+
+    /// Halts with an alarm: logged once, shown on the admin address, ended by an operator's resume.
+    pub fn halt(&self, reason: impl Into<String>) {
+        let reason = reason.into();
+        if self.control.halt(reason.clone()) {
+            tracing::error!(
+                branch = self.name,
+                topic = self.topic().name,
+                reason,
+                "halted: resume it with POST /pipelines/{}/{}/resume once the cause is mended",
+                self.pipeline.name,
+                self.spec.name,
+            );
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub fn now_ms() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| i64::try_from(d.as_millis()).unwrap_or(i64::MAX))
+}

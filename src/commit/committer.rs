@@ -1,0 +1,153 @@
+//! The committer: carries watermarks to the sink's checkpoint and then to Kafka, sends partitions back whose
+//! deliveries were dropped, and does what a branch does now and then.
+//!
+//! It holds no state that its death would lose: the ledger has the watermarks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use actix::prelude::*;
+
+use crate::branch::{Branch, State};
+use crate::event::Mark;
+use crate::retry::Delays;
+use crate::sink::SinkError;
+use crate::source::Command;
+
+/// How often watermarks are committed: what a crash makes come again at the most, beside what is in flight.
+const COMMIT_EVERY: Duration = Duration::from_millis(250);
+/// How often an idle sink is asked whether it still remembers.
+const VERIFY_EVERY: Duration = Duration::from_secs(1);
+/// How often the log's end is asked for, for the lag.
+const ENDS_EVERY: Duration = Duration::from_secs(1);
+/// How often tombstones past the horizon are removed.
+const PURGE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// The committer's actor.
+pub struct Committer {
+    branch: Arc<Branch>,
+}
+
+// === impl Committer ===
+
+impl Committer {
+    /// A committer for `branch`.
+    pub fn new(branch: Arc<Branch>) -> Self {
+        Self { branch }
+    }
+}
+
+impl Actor for Committer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(commit(Arc::clone(&self.branch)).into_actor(self));
+        ctx.spawn(rewind(Arc::clone(&self.branch)).into_actor(self));
+        ctx.spawn(ask_ends(Arc::clone(&self.branch)).into_actor(self));
+        ctx.spawn(purge(Arc::clone(&self.branch)).into_actor(self));
+    }
+}
+
+async fn commit(branch: Arc<Branch>) {
+    let mut sent: BTreeMap<i32, (i64, u64)> = BTreeMap::new();
+    let mut quiet_since = Instant::now();
+    let mut tick = tokio::time::interval(COMMIT_EVERY);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut delays = Delays::server();
+    loop {
+        tick.tick().await;
+        let marks = branch.ledger.marks();
+        for (mark, _) in &marks {
+            branch
+                .stats
+                .partition(mark.partition, |p| p.watermark = mark.offset);
+        }
+        let new: Vec<(Mark, u64)> = marks
+            .iter()
+            .filter(|(m, g)| sent.get(&m.partition) != Some(&(m.offset, *g)))
+            .copied()
+            .collect();
+        let outcome = if !new.is_empty() {
+            let plain: Vec<Mark> = new.iter().map(|m| m.0).collect();
+            branch.hub.checkpoint(&plain).await
+        } else if quiet_since.elapsed() >= VERIFY_EVERY {
+            quiet_since = Instant::now();
+            let open: Vec<i32> = marks.iter().map(|m| m.0.partition).collect();
+            branch.hub.verify(&open).await
+        } else {
+            continue;
+        };
+        match outcome {
+            Ok(()) => {
+                delays.reset();
+                if !new.is_empty() {
+                    quiet_since = Instant::now();
+                    if branch.commands.send(Command::Commit(new.clone())) {
+                        sent.extend(new.into_iter().map(|(m, g)| (m.partition, (m.offset, g))));
+                    }
+                }
+            }
+            Err(SinkError::Forgot { partition, marker }) => {
+                tracing::warn!(
+                    branch = branch.name,
+                    partition,
+                    marker,
+                    "the sink has forgotten acknowledged writes: rewinding to its marker"
+                );
+                branch.ledger.close(partition);
+                branch.control.forgot(partition);
+            }
+            Err(SinkError::Refused(why)) => branch.halt(why),
+            Err(why @ (SinkError::Unavailable { .. } | SinkError::TooLarge(_))) => {
+                tracing::debug!(branch = branch.name, "not committed yet: {why}");
+                tokio::time::sleep(delays.next_delay()).await;
+            }
+        }
+    }
+}
+
+async fn rewind(branch: Arc<Branch>) {
+    // What cannot be sent now (no poller) is either moot or found due again.
+    let mut delays = Delays::new(Duration::from_millis(20), Duration::from_secs(1));
+    loop {
+        let due = branch.ledger.rewinds_due();
+        if due.is_empty() {
+            delays.reset();
+            branch.ledger.rewind_due().await;
+            continue;
+        }
+        for partition in due {
+            branch.commands.send(Command::Rewind(partition));
+        }
+        tokio::time::sleep(delays.next_delay()).await;
+    }
+}
+
+async fn ask_ends(branch: Arc<Branch>) {
+    loop {
+        for (mark, _) in branch.ledger.marks() {
+            if let Ok((_, end)) = branch.probe.watermarks(mark.partition).await {
+                branch.stats.partition(mark.partition, |p| p.end = end);
+            }
+        }
+        tokio::time::sleep(ENDS_EVERY).await;
+    }
+}
+
+async fn purge(branch: Arc<Branch>) {
+    loop {
+        let mut state = branch.control.watch();
+        if state.wait_for(|s| *s == State::Running).await.is_err() {
+            return;
+        }
+        match branch.hub.purge().await {
+            Ok(n) => {
+                branch.stats.purged.fetch_add(n, Ordering::Relaxed);
+            }
+            Err(why) => tracing::warn!(branch = branch.name, "tombstones not removed: {why}"),
+        }
+        tokio::time::sleep(PURGE_EVERY).await;
+    }
+}

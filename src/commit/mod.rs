@@ -1,0 +1,9 @@
+//! Which records are resolved, and what may therefore be committed.
+
+mod committer;
+mod ledger;
+mod watermark;
+
+pub use committer::Committer;
+pub use ledger::{Claim, Ledger, Tally};
+pub use watermark::{OutOfOrder, Resolution, Ticket, Watermark};

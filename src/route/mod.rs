@@ -1,0 +1,149 @@
+//! Which worker a record goes to: one key, one worker, so that changes of one document meet in one batch
+//! and are coalesced there. Correctness does not rest on it; the versions carry that.
+
+mod chunk;
+
+pub use chunk::{Chunk, Deliver, RECORD_OVERHEAD};
+
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use actix::{Addr, Recipient, prelude::SendError};
+
+use crate::commit::{Claim, Ledger};
+use crate::source::Budget;
+
+/// Records in a chunk at the most. Past some hundreds the cost of a message no longer shows.
+const CHUNK_RECORDS: usize = 500;
+/// Bytes in a chunk at the most, unless one record is larger: a small part of the default budget, so that
+/// memory comes back in small steps.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Why a chunk did not reach its worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("worker {0} is gone")]
+pub struct WorkerGone(pub usize);
+
+/// Fills a chunk for each worker and sends it when it is full.
+pub struct Router {
+    workers: Vec<Recipient<Deliver>>,
+    open: Vec<Option<Chunk>>,
+    ledger: Arc<Ledger>,
+    budget: Arc<Budget>,
+}
+
+/// A record's parts as the client hands them out.
+pub struct Incoming<'a> {
+    /// The record's own time, in milliseconds since 1970.
+    pub timestamp_ms: i64,
+    /// Key.
+    pub key: Option<&'a [u8]>,
+    /// Value.
+    pub value: Option<&'a [u8]>,
+    /// Packed headers.
+    pub headers: &'a [u8],
+}
+
+// === impl Router ===
+
+impl Router {
+    /// A router to these workers.
+    pub fn new<A>(workers: &[Addr<A>], ledger: Arc<Ledger>, budget: Arc<Budget>) -> Self
+    where
+        A: actix::Actor + actix::Handler<Deliver>,
+        A::Context: actix::dev::ToEnvelope<A, Deliver>,
+    {
+        Self {
+            workers: workers.iter().map(|w| w.clone().recipient()).collect(),
+            open: workers.iter().map(|_| None).collect(),
+            ledger,
+            budget,
+        }
+    }
+
+    /// Makes room for a record; `false` where the budget has none.
+    pub fn reserve(&mut self, incoming: &Incoming<'_>) -> bool {
+        let worker = self.worker_of(incoming.key);
+        let Some(open) = self.open.get_mut(worker) else {
+            return false;
+        };
+        if open.is_none() {
+            match self.budget.chunk() {
+                Some(permit) => *open = Some(Chunk::new(Arc::clone(&self.ledger), permit)),
+                None => return false,
+            }
+        }
+        open.as_mut().is_some_and(|c| c.reserve(incoming.size()))
+    }
+
+    /// Adds a record for which room was made, and sends its chunk if that is full now.
+    ///
+    /// # Errors
+    /// [`WorkerGone`] where the worker's mailbox is closed; the chunk's records are rewound.
+    pub fn push(&mut self, claim: Claim, incoming: &Incoming<'_>) -> Result<(), WorkerGone> {
+        let worker = self.worker_of(incoming.key);
+        let Some(Some(chunk)) = self.open.get_mut(worker) else {
+            self.ledger.dropped([claim]);
+            return Ok(());
+        };
+        chunk.push(
+            claim,
+            incoming.timestamp_ms,
+            incoming.key,
+            incoming.value,
+            |arena| arena.extend_from_slice(incoming.headers),
+        );
+        if chunk.len() >= CHUNK_RECORDS || chunk.bytes() >= CHUNK_BYTES {
+            self.send(worker)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is there.
+    ///
+    /// # Errors
+    /// [`WorkerGone`] as in [`Router::push`].
+    pub fn flush(&mut self) -> Result<(), WorkerGone> {
+        for worker in 0..self.open.len() {
+            self.send(worker)?;
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, worker: usize) -> Result<(), WorkerGone> {
+        let Some(chunk) = self.open.get_mut(worker).and_then(Option::take) else {
+            return Ok(());
+        };
+        if chunk.is_empty() {
+            return Ok(());
+        }
+        let Some(to) = self.workers.get(worker) else {
+            return Err(WorkerGone(worker));
+        };
+        // The budget allows no more chunks than a mailbox holds, so a full one is a mistake of ours, and
+        // the chunk's drop makes its records come again either way.
+        match to.try_send(Deliver(Arc::new(chunk))) {
+            Ok(()) => Ok(()),
+            Err(SendError::Full(_) | SendError::Closed(_)) => Err(WorkerGone(worker)),
+        }
+    }
+
+    fn worker_of(&self, key: Option<&[u8]>) -> usize {
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(key.unwrap_or_default());
+        let n = self.workers.len().max(1) as u64;
+        usize::try_from(hasher.finish() % n).unwrap_or(0)
+    }
+}
+
+// === impl Incoming ===
+
+impl Incoming<'_> {
+    /// What it takes of the budget, in bytes.
+    pub fn size(&self) -> usize {
+        self.key.map_or(0, <[u8]>::len)
+            + self.value.map_or(0, <[u8]>::len)
+            + self.headers.len()
+            + RECORD_OVERHEAD
+    }
+}

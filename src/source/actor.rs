@@ -1,0 +1,370 @@
+//! The source's actor: makes ready, starts the poller, tells each assigned partition where to begin, and
+//! watches the topic's identity. When it fails, its supervisor makes another, which starts from the commits.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix::prelude::*;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc;
+
+use super::ProbeError;
+use super::poller::{self, Command, Event};
+use crate::branch::{Branch, State};
+use crate::event::Mark;
+use crate::retry::Delays;
+use crate::route::Router;
+use crate::sink::{Resume, SinkError, TopicIdentity};
+use crate::supervise::{Exit, Incarnation};
+
+/// How often the topic's identity is checked while all is well.
+const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// Commands that may wait; the poller takes them within its poll's 20 ms.
+const COMMANDS: usize = 256;
+
+/// The way to the present poller, for whoever has commands for it. Between two pollers there is none, and a
+/// command is dropped: what a new poller must know it learns by itself.
+#[derive(Debug, Default)]
+pub struct Commands(Mutex<Option<SyncSender<Command>>>);
+
+/// The source's actor.
+pub struct Source {
+    branch: Arc<Branch>,
+    router: Arc<dyn Fn() -> Router + Send + Sync>,
+    incarnation: Incarnation,
+}
+
+// === impl Commands ===
+
+impl Commands {
+    /// Hands a command to the poller; `false` where there is none or it is far behind.
+    pub fn send(&self, command: Command) -> bool {
+        let to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match to.as_ref().map(|to| to.try_send(command)) {
+            Some(Ok(())) => true,
+            Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => false,
+        }
+    }
+
+    fn set(&self, to: Option<SyncSender<Command>>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// A source for `branch` that routes through what `router` makes.
+    pub fn new(
+        branch: Arc<Branch>,
+        router: Arc<dyn Fn() -> Router + Send + Sync>,
+        incarnation: Incarnation,
+    ) -> Self {
+        Self {
+            branch,
+            router,
+            incarnation,
+        }
+    }
+}
+
+impl Actor for Source {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let run = run(Arc::clone(&self.branch), Arc::clone(&self.router));
+        ctx.spawn(run.into_actor(self).map(|ended, source, ctx| {
+            source.incarnation.exit.set(match ended {
+                Ok(()) => Exit::Completed,
+                Err(why) => Exit::Failed(why),
+            });
+            ctx.stop();
+        }));
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        // A poller that is still there sees its channel closed and leaves.
+        self.branch.commands.set(None);
+        self.branch.ledger.close_all();
+    }
+}
+
+/// Until the branch is to end: ready, consume, and again after every halt that was resumed.
+async fn run(
+    branch: Arc<Branch>,
+    router: Arc<dyn Fn() -> Router + Send + Sync>,
+) -> Result<(), String> {
+    let mut state = branch.control.watch();
+    loop {
+        let now = state
+            .wait_for(|s| !matches!(s, State::Halted(_)))
+            .await
+            .map_err(|e| e.to_string())?
+            .clone();
+        if now == State::Stopping {
+            return Ok(());
+        }
+        let prepared = tokio::select! {
+            prepared = prepare(&branch) => prepared,
+            _ = state.wait_for(|s| *s == State::Stopping) => return Ok(()),
+        };
+        let Some((identity, committed)) = prepared else {
+            continue;
+        };
+        consume(&branch, router(), identity, committed).await?;
+    }
+}
+
+/// Everything that must hold before the first poll; `None` where it halted the branch.
+async fn prepare(branch: &Branch) -> Option<(TopicIdentity, BTreeMap<i32, i64>)> {
+    let mut delays = Delays::server();
+    let mut logged = false;
+    loop {
+        let attempt = async {
+            let identity = branch.probe.identity().await?;
+            branch.hub.check(&identity).await?;
+            branch.dead.prepare().await.map_err(|e| Unready::Wait {
+                why: format!("the dead-letter topic cannot be made ready: {e}"),
+                alarm: false,
+            })?;
+            let committed = branch.probe.commit_start().await?;
+            Ok::<_, Unready>((identity, committed))
+        };
+        match attempt.await {
+            Ok(ready) => return Some(ready),
+            Err(Unready::Halt(why)) => {
+                branch.halt(why);
+                return None;
+            }
+            Err(Unready::Wait { why, alarm }) => {
+                if !std::mem::replace(&mut logged, true) {
+                    if alarm {
+                        tracing::error!(
+                            branch = branch.name,
+                            "not ready, an operator must act: {why}"
+                        );
+                    } else {
+                        tracing::warn!(branch = branch.name, "not ready: {why}; trying again");
+                    }
+                }
+                tokio::time::sleep(delays.next_delay()).await;
+            }
+        }
+    }
+}
+
+/// Why a branch cannot begin, or a partition of it.
+enum Unready {
+    Wait { why: String, alarm: bool },
+    Halt(String),
+}
+
+impl From<ProbeError> for Unready {
+    fn from(e: ProbeError) -> Self {
+        match e {
+            ProbeError::Unavailable { .. } => Self::Wait {
+                why: e.to_string(),
+                alarm: false,
+            },
+            ProbeError::Refused(why) => Self::Halt(why),
+        }
+    }
+}
+
+impl From<SinkError> for Unready {
+    fn from(e: SinkError) -> Self {
+        match e {
+            SinkError::Unavailable { detail, alarm } => Self::Wait { why: detail, alarm },
+            SinkError::TooLarge(_) | SinkError::Forgot { .. } => Self::Wait {
+                why: e.to_string(),
+                alarm: false,
+            },
+            SinkError::Refused(why) => Self::Halt(why),
+        }
+    }
+}
+
+/// One poller's life. Returns when it has ended in order: halted, or stopping.
+async fn consume(
+    branch: &Arc<Branch>,
+    router: Router,
+    identity: TopicIdentity,
+    committed: BTreeMap<i32, i64>,
+) -> Result<(), String> {
+    let (to_poller, commands) = sync_channel(COMMANDS);
+    let (events, mut from_poller) = mpsc::channel(64);
+    let thread = {
+        let branch = Arc::clone(branch);
+        let runtime = tokio::runtime::Handle::current();
+        let name = format!("poll {}", branch.name);
+        let run = move || poller::run(branch, router, committed, commands, events, runtime);
+        std::thread::Builder::new().name(name).spawn(run)
+    };
+    let thread = thread.map_err(|e| format!("starting the poll thread: {e}"))?;
+    branch.commands.set(Some(to_poller.clone()));
+    branch.control.running();
+    let mut state = branch.control.watch();
+    let mut asked_to_stop = false;
+    let mut beginning = FuturesUnordered::new();
+    let mut check = tokio::time::interval(CHECK_EVERY);
+    check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let ended = loop {
+        tokio::select! {
+            event = from_poller.recv() => match event {
+                Some(Event::Assigned(partitions)) => {
+                    for partition in partitions {
+                        beginning.push(begin(branch, &identity, partition));
+                    }
+                }
+                Some(Event::Lost(partition)) => beginning.push(begin(branch, &identity, partition)),
+                Some(Event::Revoked(partitions)) => {
+                    tracing::debug!(branch = branch.name, ?partitions, "given up");
+                }
+                Some(Event::Ended(ended)) => break ended,
+                None => break Err("the poll thread is gone".to_owned()),
+            },
+            Some(began) = beginning.next(), if !beginning.is_empty() => {
+                if let Some(mark) = began && to_poller.try_send(Command::Begin(mark)).is_err() {
+                    break Err("the poll thread takes no commands".to_owned());
+                }
+            }
+            partitions = branch.control.forgotten() => {
+                for partition in partitions {
+                    branch.stats.forgot.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                    branch.ledger.close(partition);
+                    beginning.push(begin(branch, &identity, partition));
+                }
+            }
+            changed = state.wait_for(|s| matches!(s, State::Halted(_) | State::Stopping)), if !asked_to_stop => {
+                let deadline = match changed.as_deref() {
+                    Ok(State::Stopping) => branch.settings.shutdown,
+                    _ => Duration::ZERO,
+                };
+                asked_to_stop = true;
+                // A full channel means that the poller is gone or wedged; it sees the channel close below.
+                if to_poller.try_send(Command::Stop(deadline)).is_err() {
+                    break Err("the poll thread takes no commands".to_owned());
+                }
+            }
+            _ = check.tick() => still_itself(branch, &identity).await,
+        }
+    };
+    branch.commands.set(None);
+    drop(to_poller);
+    drop(beginning);
+    from_poller.close();
+    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+    branch.ledger.close_all();
+    if !matches!(joined, Ok(Ok(()))) {
+        return Err("the poll thread panicked".to_owned());
+    }
+    ended
+}
+
+/// The topic is still the one that was checked, and so are the sink's index or keys.
+async fn still_itself(branch: &Branch, identity: &TopicIdentity) {
+    match branch.probe.identity().await {
+        Ok(now) if now == *identity => {}
+        Ok(now) => {
+            return branch.halt(format!(
+                "topic {} was made anew while it was read (id {} is now {}): raise `epoch` in {}, so that the new records get \
+                 higher versions, then restart",
+                now.topic,
+                identity.topic_id,
+                now.topic_id,
+                branch.topic().file.display()
+            ));
+        }
+        Err(ProbeError::Refused(why)) => return branch.halt(why),
+        Err(ProbeError::Unavailable { .. }) => return,
+    }
+    match branch.hub.check(identity).await {
+        Ok(()) => {}
+        Err(SinkError::Refused(why)) => branch.halt(why),
+        Err(why @ SinkError::Unavailable { alarm: true, .. }) => {
+            tracing::error!(branch = branch.name, "an operator must act: {why}");
+        }
+        // Writes meet the same and retry; they say so.
+        Err(SinkError::Unavailable { .. } | SinkError::TooLarge(_) | SinkError::Forgot { .. }) => {}
+    }
+}
+
+/// Finds where to read an assigned partition from; `None` where that halted the branch.
+async fn begin(branch: &Branch, identity: &TopicIdentity, partition: i32) -> Option<Mark> {
+    let mut delays = Delays::server();
+    let mut logged = false;
+    loop {
+        match offset_to_begin(branch, identity, partition).await {
+            Ok(offset) => return Some(Mark { partition, offset }),
+            Err(Unready::Halt(why)) => {
+                branch.halt(why);
+                return None;
+            }
+            Err(Unready::Wait { why, alarm: _ }) => {
+                if !std::mem::replace(&mut logged, true) {
+                    tracing::warn!(
+                        branch = branch.name,
+                        topic = branch.topic().name,
+                        partition,
+                        "cannot begin yet: {why}"
+                    );
+                }
+                tokio::time::sleep(delays.next_delay()).await;
+            }
+        }
+    }
+}
+
+async fn offset_to_begin(
+    branch: &Branch,
+    identity: &TopicIdentity,
+    partition: i32,
+) -> Result<i64, Unready> {
+    let topic = &branch.topic().name;
+    let now = branch.probe.identity().await?;
+    if now != *identity {
+        return Err(Unready::Halt(format!(
+            "topic {topic} was made anew (id {} is now {}): raise `epoch` in {}, then restart",
+            identity.topic_id,
+            now.topic_id,
+            branch.topic().file.display()
+        )));
+    }
+    let committed = branch.probe.committed().await?.remove(&partition).flatten();
+    let (low, end) = branch.probe.watermarks(partition).await?;
+    branch.stats.partition(partition, |p| p.end = end);
+    if let Some(offset) = committed
+        && offset > end
+    {
+        return Err(Unready::Halt(format!(
+            "{topic} partition {partition}: the log ends at {end}, below the committed offset {offset}: it was cut off or made \
+             anew. Raise `epoch` in {} and start from a new topic, or reset the group {} once you know why",
+            branch.topic().file.display(),
+            branch.name
+        )));
+    }
+    let compacted = branch
+        .topic()
+        .config
+        .get("cleanup.policy")
+        .is_some_and(|p| p == "compact");
+    let backfill = |from: i64| {
+        Unready::Halt(format!(
+            "{topic} partition {partition}: to be read from offset {from}, but the log starts at {low}: records were removed \
+             before they were read, or the sink lost more than the log still holds. This branch needs a backfill"
+        ))
+    };
+    let from = match branch.hub.resume(partition, committed).await? {
+        Resume::Committed => committed.unwrap_or(low),
+        Resume::At(offset) => offset,
+        Resume::Start if low == 0 || compacted => low,
+        Resume::Start => return Err(backfill(0)),
+    };
+    if from < low && !compacted {
+        return Err(backfill(from));
+    }
+    Ok(from.max(low))
+}

@@ -1,0 +1,67 @@
+//! What every Kafka client of twolane has in common.
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::config::{GroupProtocol, KafkaSettings};
+
+/// Addresses, security, and the operator's further properties.
+pub fn client_config(kafka: &KafkaSettings) -> ClientConfig {
+    let mut c = ClientConfig::new();
+    for (key, value) in &kafka.properties {
+        c.set(key, value);
+    }
+    c.set("bootstrap.servers", &kafka.brokers)
+        .set("client.id", "twolane")
+        .set("allow.auto.create.topics", "false")
+        .set("security.protocol", &kafka.security_protocol)
+        // A broker that comes back is met within 2 s, not librdkafka's 10.
+        .set("reconnect.backoff.max.ms", "2000")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    let mut optional = |key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            c.set(key, value);
+        }
+    };
+    optional("sasl.mechanism", kafka.sasl_mechanism.as_deref());
+    optional("sasl.username", kafka.username.as_deref());
+    optional("sasl.password", kafka.password.as_ref().map(|p| p.expose()));
+    let ca = kafka.ca_file.as_ref().map(|p| p.to_string_lossy());
+    optional("ssl.ca.location", ca.as_deref());
+    c
+}
+
+/// A member of `group`. Offsets are stored by hand, once they are resolved, and a partition without a
+/// committed offset is an error: the first start commits one for every partition.
+pub fn consumer_config(kafka: &KafkaSettings, group: &str) -> ClientConfig {
+    let mut c = client_config(kafka);
+    c.set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("auto.offset.reset", "error")
+        .set(
+            "queued.max.messages.kbytes",
+            (kafka.queue_bytes / 1024).max(1).to_string(),
+        )
+        // Fetch ahead as far as the bytes allow: 499,000 records/s here against 255,000 with the defaults.
+        .set("queued.min.messages", "200000")
+        .set("fetch.message.max.bytes", "4194304")
+        // Small when caught up, so that a change is fetched at once.
+        .set("fetch.min.bytes", "1")
+        // A full queue is looked at again soon: the default of 1 s caps a branch at its queue's bytes a second.
+        .set("fetch.queue.backoff.ms", "10");
+    match kafka.group_protocol {
+        GroupProtocol::Classic => c
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            .set(
+                "session.timeout.ms",
+                kafka.session_timeout.as_millis().to_string(),
+            )
+            .set(
+                "heartbeat.interval.ms",
+                (kafka.session_timeout.as_millis() / 10).to_string(),
+            ),
+        GroupProtocol::Consumer => c.set("group.protocol", "consumer"),
+    };
+    c
+}

@@ -1,0 +1,15 @@
+//! Kafka, where an event enters: identity and start offsets, the poll loop with its memory and its
+//! rebalances, and the actor that keeps it alive.
+
+mod actor;
+mod budget;
+mod client;
+mod poller;
+mod probe;
+mod topic_id;
+
+pub use actor::{Commands, Source};
+pub use budget::{Budget, Permit};
+pub use client::{client_config, consumer_config};
+pub use poller::Command;
+pub use probe::{Probe, ProbeError};

@@ -1,0 +1,118 @@
+//! A topic's id as the broker gave it: librdkafka has it, the Rust wrapper does not pass it on.
+//!
+//! The one place with unsafe code. Every pointer that is made here is destroyed here, and none outlives the
+//! call; librdkafka's results are read only while their event lives.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::time::Duration;
+
+use rdkafka::client::{Client, ClientContext};
+use rdkafka_sys as sys;
+
+/// What the broker says of a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Described {
+    /// The id in the form that Kafka's own tools print.
+    pub id: String,
+    /// Its number of partitions.
+    pub partitions: i32,
+}
+
+/// Asks for a topic's id and partitions. Blocks for up to `timeout` and a little.
+///
+/// # Errors
+/// What the broker or librdkafka says, in words.
+pub fn describe<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    timeout: Duration,
+) -> Result<Described, String> {
+    let name = CString::new(topic).map_err(|_| format!("topic name {topic:?} has a NUL"))?;
+    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
+    // SAFETY: `client` keeps the handle alive; each object made is freed by its guard, in reverse order.
+    unsafe {
+        let handle = client.native_ptr();
+        let mut names = [name.as_ptr()];
+        let topics = Guard(
+            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1),
+            |p| sys::rd_kafka_TopicCollection_destroy(p),
+        );
+        let options = Guard(
+            sys::rd_kafka_AdminOptions_new(
+                handle,
+                sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
+            ),
+            |p| sys::rd_kafka_AdminOptions_destroy(p),
+        );
+        let mut text = [0; 256];
+        sys::rd_kafka_AdminOptions_set_request_timeout(
+            options.0,
+            timeout_ms,
+            text.as_mut_ptr(),
+            text.len(),
+        );
+        let queue = Guard(sys::rd_kafka_queue_new(handle), |p| {
+            sys::rd_kafka_queue_destroy(p)
+        });
+        sys::rd_kafka_DescribeTopics(handle, topics.0, options.0, queue.0);
+        let event = Guard(
+            sys::rd_kafka_queue_poll(queue.0, timeout_ms.saturating_add(1_000)),
+            |p| sys::rd_kafka_event_destroy(p),
+        );
+        if event.0.is_null() {
+            return Err(format!("no answer within {timeout:?}"));
+        }
+        let error = sys::rd_kafka_event_error(event.0);
+        if error as i32 != 0 {
+            return Err(words(sys::rd_kafka_event_error_string(event.0)));
+        }
+        let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
+        if result.is_null() {
+            return Err("an answer of another kind".to_owned());
+        }
+        let mut count = 0;
+        let described = sys::rd_kafka_DescribeTopics_result_topics(result, &mut count);
+        if described.is_null() || count == 0 {
+            return Err("an answer without the topic".to_owned());
+        }
+        let first = *described;
+        let error = sys::rd_kafka_TopicDescription_error(first);
+        if !error.is_null() && sys::rd_kafka_error_code(error) as i32 != 0 {
+            return Err(words(sys::rd_kafka_error_string(error)));
+        }
+        let mut partitions = 0;
+        sys::rd_kafka_TopicDescription_partitions(first, &mut partitions);
+        let id = sys::rd_kafka_TopicDescription_topic_id(first);
+        if id.is_null() {
+            return Err("a broker too old to give topics an id (Kafka 2.8 does)".to_owned());
+        }
+        Ok(Described {
+            id: words(sys::rd_kafka_Uuid_base64str(id)),
+            partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
+        })
+    }
+}
+
+/// # Safety
+/// `text` is null or a C string that lives as long as the call.
+unsafe fn words(text: *const std::ffi::c_char) -> String {
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: as the caller promises.
+    unsafe { CStr::from_ptr(text) }
+        .to_string_lossy()
+        .into_owned()
+}
+
+struct Guard<T>(*mut T, unsafe fn(*mut T));
+
+impl<T> Drop for Guard<T> {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: the pointer was made by librdkafka for this destructor and is not used again.
+            unsafe { (self.1)(self.0) }
+        }
+    }
+}

@@ -1,0 +1,334 @@
+//! Sees one job through: written, tried again, split, dead-lettered, until nothing of it is open.
+//!
+//! Promises: a record is resolved only after the sink, or the dead-letter topic, has acknowledged it. What can
+//! pass is tried for as long as it takes; it is given up only when its partition's generation has ended or the
+//! branch halts, and then the ledger already counts it as abandoned.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use super::job::Job;
+use crate::branch::{Branch, now_ms};
+use crate::commit::Resolution;
+use crate::event::Version;
+use crate::retry::Delays;
+use crate::sink::dead_letter::Letter;
+use crate::sink::{Failure, Outcome, Sink, SinkError};
+
+/// How often an outage that goes on is logged.
+const REMIND: Duration = Duration::from_secs(30);
+
+/// Writes a job; returns it for its memory once everything in it is settled or given up.
+pub async fn deliver(branch: Arc<Branch>, sink: Arc<dyn Sink>, job: Job) -> Job {
+    let mut d = Delivery {
+        select: job.live(),
+        branch,
+        sink,
+        job,
+        delays: Delays::server(),
+        part: usize::MAX,
+        alone: HashMap::new(),
+        reminded: None,
+    };
+    let mut first = true;
+    while !d.select.is_empty() {
+        if d.branch.control.is_halted() {
+            break;
+        }
+        if !std::mem::take(&mut first) {
+            d.drop_stale();
+        }
+        d.attempt().await;
+    }
+    d.job
+}
+
+struct Delivery {
+    branch: Arc<Branch>,
+    sink: Arc<dyn Sink>,
+    job: Job,
+    /// Live writes that are not settled.
+    select: Vec<u32>,
+    delays: Delays,
+    /// The most writes in one request; halved where the server finds requests too large.
+    part: usize,
+    /// Since when a write has failed while its neighbours passed.
+    alone: HashMap<u32, Instant>,
+    reminded: Option<Instant>,
+}
+
+impl Delivery {
+    async fn attempt(&mut self) {
+        let now: Vec<u32> = self.select.iter().copied().take(self.part).collect();
+        let acknowledged = self.branch.ledger.marks_of(self.job.partitions());
+        let started = Instant::now();
+        let answer = self.sink.write(self.job.batch(), &now, &acknowledged).await;
+        let stats = &self.branch.stats;
+        match answer {
+            Ok(outcomes) if outcomes.len() == now.len() => {
+                stats.latency.observe(started.elapsed().as_secs_f64());
+                stats.batch.observe(now.len() as f64);
+                stats.requests.fetch_add(1, Ordering::Relaxed);
+                self.reminded = None;
+                self.take_outcomes(&now, outcomes).await;
+            }
+            Ok(outcomes) => {
+                let why = format!("{} answers to {} writes", outcomes.len(), now.len());
+                self.unavailable(&why, true).await;
+            }
+            Err(SinkError::Unavailable { detail, alarm }) => self.unavailable(&detail, alarm).await,
+            Err(SinkError::TooLarge(detail)) => {
+                if now.len() > 1 {
+                    self.part = now.len().div_ceil(2);
+                } else if let Some(write) = now.first() {
+                    let failure = Failure {
+                        kind: "too_large".into(),
+                        detail: detail.into(),
+                        alone: true,
+                        alarm: false,
+                    };
+                    self.reject(*write, &failure).await;
+                }
+            }
+            Err(SinkError::Forgot { partition, marker }) => {
+                tracing::warn!(
+                    branch = self.branch.name,
+                    partition,
+                    marker,
+                    "the sink has forgotten acknowledged writes: rewinding to its marker"
+                );
+                self.branch.ledger.close(partition);
+                self.branch.control.forgot(partition);
+                self.drop_stale();
+            }
+            Err(SinkError::Refused(why)) => self.branch.halt(why),
+        }
+    }
+
+    async fn take_outcomes(&mut self, now: &[u32], outcomes: Vec<Outcome>) {
+        let mut resolved = Vec::with_capacity(now.len());
+        let mut again = Vec::new();
+        let mut rejected = Vec::new();
+        let mut suspicious = Vec::new();
+        let mut retry: Option<Failure> = None;
+        let now_ms = now_ms();
+        let mut passed = 0;
+        for (write, outcome) in now.iter().zip(outcomes) {
+            match outcome {
+                Outcome::Applied => {
+                    passed += 1;
+                    if let Some(w) = self.job.batch().writes().get(*write as usize) {
+                        self.branch.stats.fresh(w.committed_ms, now_ms);
+                    }
+                    self.job.settle(*write, Resolution::Applied, &mut resolved);
+                }
+                Outcome::Superseded { by } => {
+                    passed += 1;
+                    match by.filter(|v| self.is_suspicious(*write, *v)) {
+                        Some(version) => suspicious.push((*write, version)),
+                        None => self
+                            .job
+                            .settle(*write, Resolution::Superseded, &mut resolved),
+                    }
+                }
+                Outcome::Retry(failure) => {
+                    let since = *self.alone.entry(*write).or_insert_with(Instant::now);
+                    if failure.alone && since.elapsed() >= self.branch.spec.alone_deadline {
+                        rejected.push((*write, failure, false));
+                    } else {
+                        if !failure.alone {
+                            self.alone.remove(write);
+                        }
+                        again.push(*write);
+                        retry = Some(failure);
+                    }
+                }
+                Outcome::Rejected(failure) => rejected.push((*write, failure, true)),
+            }
+        }
+        let halt = self.branch.control.note(false, passed);
+        let halt = self
+            .branch
+            .control
+            .note(true, rejected.iter().filter(|r| r.2).count())
+            || halt;
+        // What is settled leaves the selection; older writes that come to life take its place at the end.
+        let rest = self.select.split_off(now.len().min(self.select.len()));
+        self.select = again;
+        self.select.extend(rest);
+        self.branch.ledger.resolve(resolved);
+        if halt && !rejected.is_empty() {
+            let kinds: Vec<&str> = rejected.iter().map(|r| &*r.1.kind).collect();
+            let detail = rejected.first().map_or("", |r| &*r.1.detail);
+            self.branch.halt(format!(
+                "{} of the last {} records were rejected ({}): {detail}. That is a mapping or a spec that is wrong, \
+                 not a poison record; mend it, then resume. Nothing was committed past the rejected records",
+                crate::branch::REJECTIONS,
+                crate::branch::WINDOW,
+                kinds.first().copied().unwrap_or_default(),
+            ));
+            return;
+        }
+        for (write, failure, _) in rejected {
+            self.reject(write, &failure).await;
+        }
+        for (write, version) in suspicious {
+            self.check_version(write, version).await;
+        }
+        match retry {
+            Some(failure) => {
+                let why = format!("{}: {}", failure.kind, failure.detail);
+                self.unavailable(&why, failure.alarm).await;
+            }
+            None => self.delays.reset(),
+        }
+    }
+
+    /// Dead-letters a write's record, then lets the next older write live.
+    async fn reject(&mut self, write: u32, failure: &Failure) {
+        self.select.retain(|w| *w != write);
+        let version = self
+            .job
+            .batch()
+            .writes()
+            .get(write as usize)
+            .map(|w| w.version);
+        if let Some(record) = self.job.record(write) {
+            let letter = Letter {
+                record,
+                version,
+                reason: &failure.kind,
+                detail: &failure.detail,
+            };
+            let claim = self.job.claim(write);
+            let alive = || claim.is_some_and(|c| self.branch.ledger.is_current(&c));
+            if !bury(&self.branch, &letter, alive).await {
+                return;
+            }
+        }
+        let mut resolved = Vec::new();
+        let older = self.job.older(write);
+        self.job
+            .settle_one(write, Resolution::DeadLettered, &mut resolved);
+        self.branch.ledger.resolve(resolved);
+        self.select.extend(older);
+    }
+
+    /// A version that this lane has not read yet: from another epoch, or past what it has taken.
+    fn is_suspicious(&self, write: u32, by: Version) -> bool {
+        let Some(w) = self.job.batch().writes().get(write as usize) else {
+            return false;
+        };
+        by > w.version
+            && (by.epoch_bits() != w.version.epoch_bits()
+                || self
+                    .branch
+                    .ledger
+                    .next(w.position.partition)
+                    .is_none_or(|next| by.offset() >= next))
+    }
+
+    /// Asks the broker whether the record of a version can exist; a version from nowhere halts the branch.
+    async fn check_version(&mut self, write: u32, by: Version) {
+        let Some(w) = self.job.batch().writes().get(write as usize) else {
+            return;
+        };
+        let partition = w.position.partition;
+        let (epoch, spec) = (by.epoch_bits(), self.branch.topic().epoch.get());
+        let end = match self.branch.probe.watermarks(partition).await {
+            Ok((_, end)) => end,
+            Err(why) => {
+                self.select.push(write);
+                return self.unavailable(&why.to_string(), false).await;
+            }
+        };
+        if epoch == spec && by.offset() < end {
+            let mut resolved = Vec::new();
+            self.job
+                .settle(write, Resolution::Superseded, &mut resolved);
+            self.branch.ledger.resolve(resolved);
+            return;
+        }
+        self.branch.halt(format!(
+            "{} {}: the sink holds version {by} (epoch {epoch}, offset {}), which no record of this topic has (epoch {spec}, \
+             end offset {end}): the topic was made anew, or something else writes to this sink. Raise `epoch` in {} above \
+             {epoch} if the topic was made anew",
+            self.branch.topic().name,
+            w.position,
+            by.offset(),
+            self.branch.topic().file.display(),
+        ));
+    }
+
+    fn drop_stale(&mut self) {
+        let (job, ledger) = (&self.job, &self.branch.ledger);
+        self.select
+            .retain(|w| job.claim(*w).is_some_and(|c| ledger.is_current(&c)));
+    }
+
+    async fn unavailable(&mut self, why: &str, alarm: bool) {
+        let stats = &self.branch.stats;
+        stats.retried.fetch_add(1, Ordering::Relaxed);
+        let delay = self.delays.next_delay();
+        if self.reminded.is_none_or(|t| t.elapsed() >= REMIND) {
+            self.reminded = Some(Instant::now());
+            let first = self.select.first().and_then(|w| self.job.record(*w));
+            let at = first.map(|r| r.position.to_string()).unwrap_or_default();
+            let (branch, topic) = (&self.branch.name, &self.branch.topic().name);
+            if alarm {
+                tracing::error!(
+                    branch,
+                    topic,
+                    at,
+                    ?delay,
+                    "an operator must act: {why}; trying again"
+                );
+            } else {
+                tracing::warn!(branch, topic, at, ?delay, "{why}; trying again");
+            }
+        }
+        let mut state = self.branch.control.watch();
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            _ = state.wait_for(|s| matches!(s, crate::branch::State::Halted(_))) => {}
+        }
+    }
+}
+
+/// Puts a record into the dead-letter topic, for as long as it takes and `alive` holds; says whether it is
+/// there.
+pub async fn bury(branch: &Branch, letter: &Letter<'_>, alive: impl Fn() -> bool) -> bool {
+    let mut delays = Delays::server();
+    while alive() && !branch.control.is_halted() {
+        match branch.dead.send(letter).await {
+            Ok(()) => {
+                branch.stats.reason(letter.reason);
+                tracing::error!(
+                    branch = branch.name,
+                    topic = branch.topic().name,
+                    partition = letter.record.position.partition,
+                    offset = letter.record.position.offset,
+                    reason = letter.reason,
+                    "dead letter: {}",
+                    letter.detail
+                );
+                return true;
+            }
+            Err(why) => {
+                let delay = delays.next_delay();
+                tracing::warn!(
+                    branch = branch.name,
+                    topic = branch.topic().name,
+                    partition = letter.record.position.partition,
+                    offset = letter.record.position.offset,
+                    ?delay,
+                    "the dead-letter topic does not take it: {why}; trying again"
+                );
+                tokio::time::sleep(delay).await;
+            }
+        }
+    }
+    false
+}
