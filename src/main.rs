@@ -1,3 +1,7 @@
 //! The `twolane` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    twolane::cli::main()
+}

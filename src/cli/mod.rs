@@ -1,2 +1,63 @@
-//! Commands.
+//! The command line: one file a command. A command's file holds its arguments and runs it.
+//!
+//! Exit codes: 0 all is well; 1 the command failed; 2 the command line, the settings, a topic or a pipeline
+//! is wrong.
+
 pub mod demo;
+mod reference;
+mod validate;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::LoadOptions;
+
+/// Something that was given is wrong; clap uses the same for the command line.
+const WRONG_INPUT: u8 = 2;
+
+/// Keeps Elasticsearch and Redis in step with MySQL and MariaDB, through Kafka.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// The settings file [default: $TWOLANE_SETTINGS, else twolane.toml if it is there]
+    #[arg(long, global = true, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check the settings, topics and pipelines; each problem is one line with its file, line and column
+    Validate(validate::Args),
+    /// Print a reference page in Markdown
+    Reference(reference::Args),
+}
+
+/// Reads this process's command line and runs the command.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let options = LoadOptions::from_process(cli.settings);
+    let result = match cli.command {
+        Command::Validate(args) => validate::run(&args, &options),
+        Command::Reference(args) => reference::run(&args),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("twolane: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

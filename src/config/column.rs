@@ -1,4 +1,5 @@
-//! MySQL column types, as declared under `[columns]` of a topic spec.
+//! MySQL column types, as declared under `[columns]` of a topic spec: what there is, and how a value of it
+//! looks in a document. `column_parse` reads them in MySQL's own notation.
 
 /// A column's type, as far as converting its values needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]

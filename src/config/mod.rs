@@ -2,19 +2,26 @@
 //! the field and what would have been right.
 
 mod column;
+mod column_parse;
+mod load;
 mod pipeline;
+mod problem;
+mod read;
+pub mod reference;
 mod secret;
 mod settings;
 mod topic;
 
 pub use column::ColumnType;
+pub use load::{Config, LoadOptions, load, load_settings};
 pub use pipeline::{
     Deletes, DocumentSpec, ElasticsearchSpec, Mask, PipelineSpec, RedisShape, RedisSpec, SinkKind,
     SinkSpec, SuperviseSpec,
 };
+pub use problem::{Place, Problem, Problems};
 pub use secret::Secret;
 pub use settings::{
     AdminSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings, LogFormat, LogSettings,
-    RedisSettings, Settings,
+    Properties, RedisSettings, Settings,
 };
 pub use topic::{Format, Partitioner, TopicSpec};

@@ -1,6 +1,7 @@
 //! The settings file and `TWOLANE_…` variables: where the servers are and how to talk to them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -50,8 +51,13 @@ pub struct KafkaSettings {
     /// The most memory for records fetched ahead, in bytes, for each branch.
     pub queue_bytes: usize,
     /// Further librdkafka properties, for what is not named here.
-    pub properties: BTreeMap<String, String>,
+    pub properties: Properties,
 }
+
+/// librdkafka properties by name. Any of them may be a secret (`ssl.key.password`), so `Debug` prints the
+/// names alone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Properties(BTreeMap<String, String>);
 
 /// Kafka's rebalance protocols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -117,4 +123,27 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+// === impl Properties ===
+
+impl Properties {
+    /// Properties by name; of two with one name the later holds.
+    pub fn new(properties: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(properties.into_iter().collect())
+    }
+
+    /// Name and value of each, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl fmt::Debug for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let redacted = |name| (name, format_args!("[redacted]"));
+        f.debug_map().entries(self.0.keys().map(redacted)).finish()
+    }
 }

@@ -1,0 +1,133 @@
+//! Every setting, declared once: the parser, the variables and the reference page come from this table.
+
+use crate::config::read::{Field, Kind};
+
+/// Every setting.
+pub(crate) static SETTINGS: [Field; 31] = [
+    Field::new(
+        "topics_dir",
+        Kind::Path,
+        "The folder of the topic specs. A path in a file starts from that file's folder, one in a variable from the working directory.",
+    )
+    .default("topics"),
+    Field::new("pipelines_dir", Kind::Path, "The folder of the pipeline specs.").default("pipelines"),
+    // A worker's batch in flight is answered within the sinks' own deadlines; a stop that takes longer is cut
+    // off, and what it left unresolved is read again.
+    Field::new(
+        "shutdown",
+        Kind::millis(1_000, 600_000),
+        "How long a stop may wait for what is in flight. What is cut off is read again at the next start.",
+    )
+    .default("20s"),
+    Field::new("kafka.brokers", Kind::Text, "The brokers as `host:port`, separated by commas.")
+        .default("127.0.0.1:9092"),
+    // Every broker knows it; KIP-848 needs 4.0.
+    Field::new(
+        "kafka.group_protocol",
+        Kind::Choice(&["classic", "consumer"]),
+        "The rebalance protocol: `classic` (cooperative-sticky), which every broker knows, or `consumer` (KIP-848, brokers from 4.0 on).",
+    )
+    .default("classic"),
+    // Below 6 s brokers refuse by default (`group.min.session.timeout.ms`); above 5 min it would pass the
+    // client's `max.poll.interval.ms`.
+    Field::new(
+        "kafka.session_timeout",
+        Kind::millis(6_000, 300_000),
+        "How soon the partitions of a killed process go to others. Only with `group_protocol = \"classic\"`: in the other protocol it is the broker's `group.consumer.session.timeout.ms`.",
+    )
+    .default("10s"),
+    Field::new(
+        "kafka.security_protocol",
+        Kind::Choice(&["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"]),
+        "How the brokers are spoken to.",
+    )
+    .default("plaintext"),
+    Field::new(
+        "kafka.sasl_mechanism",
+        Kind::Choice(&["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]),
+        "How the user proves itself, with a `sasl_…` protocol.",
+    ),
+    Field::new("kafka.username", Kind::Text, "The user, with a `sasl_…` protocol."),
+    Field::new("kafka.password", Kind::Secret, "Its password."),
+    Field::new("kafka.password_file", Kind::Path, "A file that holds the password, instead of it."),
+    Field::new(
+        "kafka.ca_file",
+        Kind::Path,
+        "A PEM file with the authorities to trust, with `ssl` or `sasl_ssl`; the system's where absent.",
+    ),
+    // Rule 13: what the client holds beside the 24 MiB of a branch.
+    Field::new(
+        "kafka.queue_bytes",
+        Kind::size(1 << 20, 1 << 30),
+        "The most memory for records fetched ahead, for each branch.",
+    )
+    .default("16MiB"),
+    Field::new(
+        "kafka.properties",
+        Kind::Map { scalars: true },
+        "Further librdkafka properties, such as `\"client.rack\" = \"a\"`; in a variable as `name=value;name=value`. Those that would break a promise are refused.",
+    )
+    .example("{ \"client.rack\" = \"a\" }"),
+    Field::new("elasticsearch.url", Kind::Text, "The address, without credentials.").default("http://127.0.0.1:9200"),
+    Field::new("elasticsearch.username", Kind::Text, "The user."),
+    Field::new("elasticsearch.password", Kind::Secret, "Its password."),
+    Field::new("elasticsearch.password_file", Kind::Path, "A file that holds the password, instead of it."),
+    Field::new(
+        "elasticsearch.api_key",
+        Kind::Secret,
+        "An API key in its encoded form (`id:key` in base64), instead of user and password.",
+    ),
+    Field::new("elasticsearch.api_key_file", Kind::Path, "A file that holds the API key, instead of it."),
+    Field::new(
+        "elasticsearch.ca_file",
+        Kind::Path,
+        "A PEM file with the authority to trust, with `https://`; the system's where absent.",
+    ),
+    // A bulk of 2,000 documents takes well under a second; a server that takes 30 s is not answering.
+    Field::new(
+        "elasticsearch.timeout",
+        Kind::millis(1_000, 600_000),
+        "How long one request may take before it is tried again.",
+    )
+    .default("30s"),
+    Field::new(
+        "redis.url",
+        Kind::Text,
+        "The address as `redis://host:port/db`, or `rediss://` for TLS, without credentials.",
+    )
+    .default("redis://127.0.0.1:6379/0"),
+    Field::new("redis.username", Kind::Text, "The user, where ACLs are used."),
+    Field::new("redis.password", Kind::Secret, "The password."),
+    Field::new("redis.password_file", Kind::Path, "A file that holds the password, instead of it."),
+    Field::new(
+        "redis.ca_file",
+        Kind::Path,
+        "A PEM file with the authority to trust, with `rediss://`; the system's where absent.",
+    ),
+    // A pipeline of 500 scripts takes milliseconds; a save or a failover may stall it for seconds.
+    Field::new(
+        "redis.timeout",
+        Kind::millis(100, 600_000),
+        "How long one pipeline of commands may take before it is tried again.",
+    )
+    .default("5s"),
+    // 9464 is the port that is customary for exporters. It stays on this machine unless someone decides otherwise.
+    Field::new(
+        "admin.listen",
+        Kind::Address,
+        "Where health, metrics and the admin API are served.",
+    )
+    .default("127.0.0.1:9464"),
+    Field::new(
+        "log.format",
+        Kind::Choice(&["human", "json"]),
+        "Log lines for people, or one JSON object a line.",
+    )
+    .default("human"),
+    Field::new(
+        "log.filter",
+        Kind::Text,
+        "Which log lines are written: a `tracing` filter such as `info` or `twolane=debug,info`.",
+    )
+    .default("info"),
+];
