@@ -132,18 +132,20 @@ impl Properties {
     pub fn new(properties: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(properties.into_iter().collect())
     }
-
-    /// Name and value of each, in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
-    }
 }
 
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let redacted = |name| (name, format_args!("[redacted]"));
         f.debug_map().entries(self.0.keys().map(redacted)).finish()
+    }
+}
+
+impl<'p> IntoIterator for &'p Properties {
+    type Item = (&'p String, &'p String);
+    type IntoIter = std::collections::btree_map::Iter<'p, String, String>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
     }
 }

@@ -81,7 +81,10 @@ fn variables_win_and_empty_ones_count_as_not_set() {
     assert_eq!(settings.log.format, crate::config::LogFormat::Json);
     assert_eq!(settings.shutdown, Duration::from_secs(3));
     assert_eq!(settings.kafka.queue_bytes, 1 << 20);
-    let properties: Vec<_> = settings.kafka.properties.iter().collect();
+    let properties = (&settings.kafka.properties).into_iter();
+    let properties: Vec<_> = properties
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
     assert_eq!(
         properties,
         [("client.rack", "a"), ("debug", "broker,topic")]
