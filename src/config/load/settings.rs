@@ -16,8 +16,8 @@ const DEFAULT_FILE: &str = "twolane.toml";
 pub(super) const FILE_VARIABLE: &str = "TWOLANE_SETTINGS";
 /// Every variable of this program begins so.
 pub(super) const PREFIX: &str = "TWOLANE_";
-/// Variables of the local stack, which are no settings.
-const STACK_PREFIX: &str = "TWOLANE_STACK_";
+/// Variables of the local stack and of the tests, which are no settings.
+const OTHERS: [&str; 2] = ["TWOLANE_STACK_", "TWOLANE_TEST_"];
 
 /// A setting's variable: `kafka.brokers` is `TWOLANE_KAFKA_BROKERS`.
 pub(crate) fn variable(field: &Field) -> String {
@@ -73,8 +73,9 @@ fn file(options: &LoadOptions, problems: &mut Problems) -> Result<Option<PathBuf
 fn refuse_unknown_variables(options: &LoadOptions, problems: &mut Problems) {
     let known: Vec<String> = SETTINGS.iter().map(variable).collect();
     for name in options.variables.keys() {
-        let ours =
-            name.starts_with(PREFIX) && !name.starts_with(STACK_PREFIX) && name != FILE_VARIABLE;
+        let ours = name.starts_with(PREFIX)
+            && !OTHERS.iter().any(|prefix| name.starts_with(prefix))
+            && name != FILE_VARIABLE;
         if !ours || known.contains(name) {
             continue;
         }

@@ -73,6 +73,7 @@ fn variables_win_and_empty_ones_count_as_not_set() {
                 "client.rack=a; debug=broker,topic",
             ),
             ("TWOLANE_STACK_KAFKA", "ignored"),
+            ("TWOLANE_TEST_INSTANCE", "ignored"),
             ("HOME", "ignored"),
         ],
     );
