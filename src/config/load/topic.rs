@@ -130,16 +130,19 @@ pub(super) fn read(file: &Path, problems: &mut Problems) -> Option<ReadTopic> {
     let config = values.map("config");
     check_config(&config, problems);
 
+    // An epoch that was refused has been reported, and nothing is returned; with a stand-in the pipelines can
+    // still be checked against the rest.
     let epoch = u32::try_from(values.integer("epoch"))
         .ok()
-        .and_then(|epoch| Epoch::new(epoch).ok());
+        .and_then(|epoch| Epoch::new(epoch).ok())
+        .or_else(|| Epoch::new(1).ok());
     let spec = (|| {
         is_known.then_some(())?;
         Some(TopicSpec {
             name: name.as_ref()?.value.clone(),
-            format: match values.text("format")?.as_str() {
-                "debezium-json" => Format::DebeziumJson,
-                _ => return None,
+            format: match values.text("format").as_deref() {
+                Some("debezium-json") | None => Format::DebeziumJson,
+                Some(_) => return None,
             },
             key: key.iter().map(|column| column.value.clone()).collect(),
             partitions: i32::try_from(values.integer("partitions")).ok()?,

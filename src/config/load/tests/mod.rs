@@ -153,7 +153,7 @@ fn every_problem_of_every_file_is_reported_at_once() {
         ("topics/orders.toml", "nonsense"),
         (
             "pipelines/users.toml",
-            &changed(GOOD_PIPELINE, "index =", "indx ="),
+            &changed(GOOD_PIPELINE, "index =", "indx =").replace("{id}", "{uid}"),
         ),
         ("twolane.toml", "[kafka]\nbroker = \"a:1\"\n"),
     ]);
@@ -163,6 +163,7 @@ fn every_problem_of_every_file_is_reported_at_once() {
         [
             "pipelines/users.toml:5:1: missing key \"index\": add index = \"user_profile\"",
             "pipelines/users.toml:7:1: unknown key \"indx\" in [[sink]]: did you mean \"index\"?",
+            "pipelines/users.toml:10:8: key `user:{uid}` names `{uid}`, which is no column of the topic's key; those are `{id}`",
             "topics/orders.toml:1:9: is not TOML: key with no value, expected `=`",
             "topics/users.toml:5:9: epoch must be a whole number from 1 to 32767, not 0",
             "twolane.toml:2:1: unknown key \"broker\" in [kafka]: did you mean \"brokers\"?",
