@@ -62,14 +62,20 @@ mod tests {
         ] {
             assert_eq!(murmur2(key.as_bytes()), hash, "{key}");
         }
+        // What kafka-clients 4.3.1 gives for these.
+        assert_eq!(murmur2(b""), 275_646_681);
+        assert_eq!(murmur2(br#"{"id":1}"#), -56_768_732);
+        assert_eq!(
+            murmur2(&[0xe5, 0xb0, 0x8f, 0xff, 0x80, 0xfe, 0xff]),
+            1_029_322_127
+        );
     }
 
     #[test]
     fn a_negative_hash_loses_its_sign_bit_before_the_modulo() {
-        assert_eq!(
-            predicted_partition(b"21", 8),
-            (-973_932_308_i32 & i32::MAX) % 8
-        );
+        for (key, partition) in [("21", 4), ("foobar", 6), ("abc", 3), (r#"{"id":1}"#, 4)] {
+            assert_eq!(predicted_partition(key.as_bytes(), 8), partition, "{key}");
+        }
         assert_eq!(predicted_partition(b"anything", 1), 0);
         assert_eq!(predicted_partition(b"anything", 0), 0);
     }
