@@ -63,7 +63,7 @@ pub struct Scene {
 /// The table filled and captured, ready to be changed.
 pub struct Stage {
     changes: Changes,
-    markers: Markers,
+    rev: Rev,
     counter: Counter,
 }
 
@@ -93,7 +93,10 @@ impl Scene {
         let mut changes = Changes::open(&self.database, load.seed, load.rows, rev.clone()).await?;
         let found = changes.rows();
         let filled = changes.fill().await?;
-        let markers = Markers::open(&self.database, rev).await?;
+        Markers::open(&self.database, rev.clone(), MARKERS)
+            .await?
+            .fill()
+            .await?;
         let table = match found {
             0 => format!("app.user_profile: {} rows written", number(filled)),
             found => format!(
@@ -117,7 +120,7 @@ impl Scene {
         let counter = Counter::default();
         Ok(Stage {
             changes,
-            markers,
+            rev,
             counter,
         })
     }
@@ -137,37 +140,38 @@ impl Scene {
     ) -> anyhow::Result<Verdict> {
         let stores = Stores::open(&self.settings, &self.pipeline).await?;
         let freshness = Freshness::default();
-        let started = Instant::now();
         let counter = stage.counter;
-        let mut writing = tokio::spawn(load::run(
-            stage.changes,
-            load.rate,
-            counter.clone(),
-            stop.subscribe(),
-        ));
-        let mut probing = tokio::spawn(stage.markers.probe(
-            stores.clone(),
-            freshness.clone(),
-            stop.subscribe(),
-        ));
+        let probe = async |store, ids| {
+            Markers::open(&self.database, stage.rev.clone(), ids)
+                .await
+                .map(|markers| {
+                    markers.probe(stores.clone(), store, freshness.clone(), stop.subscribe())
+                })
+        };
+        let middle = MARKERS.start() + 8;
+        let probes = [
+            probe(Store::Elasticsearch, *MARKERS.start()..=middle - 1).await?,
+            probe(Store::Redis, middle..=*MARKERS.end()).await?,
+        ];
+        let changing = load::run(stage.changes, load.rate, counter.clone(), stop.subscribe());
+        let started = Instant::now();
+        let mut working = tokio::spawn(async move {
+            tokio::try_join!(changing, futures_util::future::try_join_all(probes)).map(drop)
+        });
 
         let watching = self.watch(load, lane, &counter, &freshness, stop, screen);
-        let mut markers = None;
-        tokio::select! {
-            watched = watching => watched?,
-            // Neither ends before it is told to, unless it fails.
-            ended = &mut writing => { ended.context("the load ended")??; }
-            ended = &mut probing => markers = Some(ended.context("the probe ended")??),
-        }
+        let ended = tokio::select! {
+            watched = watching => watched.map(|()| None)?,
+            // It ends before it is told to only where it fails.
+            ended = &mut working => Some(ended),
+        };
         let changed = started.elapsed();
         stop.send_replace(true);
-        if !writing.is_finished() {
-            writing.await.context("the load ended")??;
-        }
-        let mut markers = match markers {
-            Some(markers) => markers,
-            None => probing.await.context("the probe ended")??,
+        let ended = match ended {
+            Some(ended) => ended,
+            None => working.await,
         };
+        ended.context("the changes ended")??;
         screen.keep();
         let made = counter.made();
         screen.say("");
@@ -187,6 +191,7 @@ impl Scene {
         }
 
         let began = Instant::now();
+        let mut markers = Markers::open(&self.database, stage.rev, MARKERS).await?;
         let settle = Settle::new(&self.kafka, &self.pipeline, &stores)?;
         tokio::select! {
             settled = settle.wait(&mut markers, |progress| screen.passing(&format!("  {progress}"))) => settled,

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail, ensure};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
@@ -18,6 +18,8 @@ use crate::config::TopicSpec;
 
 /// How long the broker may take for one answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// Between two questions.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 /// What a dead letter's headers may take beyond the record itself: a reason of 1 KB, names and numbers.
 const DEAD_LETTER_HEADERS: u64 = 64 << 10;
 /// The broker's own limit for one record's batch, where a topic sets none.
@@ -88,7 +90,16 @@ impl Kafka {
                 Err((topic, why)) => bail!("the broker does not create the topic {topic}: {why}"),
             }
         }
-        let there = self.reader(None)?.ends(&spec.name).await?.len();
+        // A topic just made reaches the broker's own metadata a moment later.
+        let reader = self.reader(None)?;
+        let made = Instant::now();
+        let there = loop {
+            match reader.ends(&spec.name).await {
+                Ok(ends) => break ends.len(),
+                Err(e) if made.elapsed() > TIMEOUT => return Err(e),
+                Err(_) => tokio::time::sleep(ASK_EVERY).await,
+            }
+        };
         ensure!(
             i32::try_from(there) == Ok(spec.partitions),
             "the topic {} has {there} partitions and {} says {}: make the file say {there}, or start afresh with \

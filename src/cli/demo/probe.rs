@@ -1,11 +1,12 @@
 //! Freshness as a reader sees it: the time from the database's commit to the moment in which a sink answers
 //! with the new row.
 //!
-//! It updates marker rows, which the load leaves alone, one after the other, and asks both sinks for the row
-//! until they show its new `rev`. The binlog's own commit times are whole seconds, too coarse for this.
+//! It updates marker rows, which the load leaves alone, one after the other, and asks a sink for the row until
+//! it shows the new `rev`; each sink has marker rows of its own, so that a slow one holds up no measurement. The binlog's own commit times are whole seconds, too coarse for this.
 //! Elasticsearch is asked by id, which sees a write at once; a search sees it after the index's refresh.
 
 use std::collections::VecDeque;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,8 +26,7 @@ const EVERY: Duration = Duration::from_millis(200);
 /// A probe that takes longer counts as taking this long, and the next begins.
 const GIVE_UP: Duration = Duration::from_secs(10);
 /// Between two questions, at first and at most: what is measured is late by no more than one pause.
-const PAUSE: std::ops::RangeInclusive<Duration> =
-    Duration::from_millis(1)..=Duration::from_millis(20);
+const PAUSE: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_millis(20);
 /// How far the shown quantiles look back.
 const WINDOW: Duration = Duration::from_secs(20);
 /// Measurements kept for the quantiles of the whole run: an hour and a half of them.
@@ -37,6 +37,7 @@ const KEPT: usize = 30_000;
 pub struct Markers {
     conn: Conn,
     rev: Rev,
+    ids: RangeInclusive<u64>,
     next: u64,
 }
 
@@ -62,31 +63,44 @@ pub struct Quantiles {
 // === impl Markers ===
 
 impl Markers {
+    /// A connection that updates the marker rows with these ids in turn.
+    ///
+    /// # Errors
+    /// Where the database cannot be reached.
+    pub async fn open(
+        database: &Database,
+        rev: Rev,
+        ids: RangeInclusive<u64>,
+    ) -> anyhow::Result<Self> {
+        let conn = database.connect().await?;
+        let next = *ids.start();
+        Ok(Self {
+            conn,
+            rev,
+            ids,
+            next,
+        })
+    }
+
     /// Makes the marker rows that are missing.
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn open(database: &Database, rev: Rev) -> anyhow::Result<Self> {
-        let mut conn = database.connect().await?;
+    pub async fn fill(&mut self) -> anyhow::Result<()> {
         let mut rng = Rng::new(1);
         let one = ["?"; COLUMNS.len()].join(",");
-        let insert = format!(
-            "INSERT IGNORE INTO {TABLE} ({}) VALUES ({one})",
-            column_names()
-        );
+        let names = column_names();
+        let insert = format!("INSERT IGNORE INTO {TABLE} ({names}) VALUES ({one})");
         for id in MARKERS {
-            let mut row = people::person(&mut rng, id, rev.raise());
+            let mut row = people::person(&mut rng, id, self.rev.raise());
             // Nothing extreme or NULL here: people look at these rows first.
             row[2] = format!("⏱ marker {}", id - MARKERS.start()).into();
-            conn.exec_drop(&insert, Params::Positional(row))
+            self.conn
+                .exec_drop(&insert, Params::Positional(row))
                 .await
                 .context("cannot write the marker rows")?;
         }
-        Ok(Self {
-            conn,
-            rev,
-            next: *MARKERS.start(),
-        })
+        Ok(())
     }
 
     /// Updates one marker row, the next in turn; returns its id, its new `rev` and when the commit was
@@ -96,8 +110,8 @@ impl Markers {
     /// Where the database fails.
     pub async fn touch(&mut self) -> anyhow::Result<(u64, u64, Instant)> {
         let id = self.next;
-        self.next = if id == *MARKERS.end() {
-            *MARKERS.start()
+        self.next = if id == *self.ids.end() {
+            *self.ids.start()
         } else {
             id + 1
         };
@@ -126,34 +140,29 @@ impl Markers {
             .context("cannot update the marker rows")
     }
 
-    /// Probes until `stop` says so, then gives itself back.
+    /// Probes one store until `stop` says so.
     ///
     /// # Errors
     /// Where the database fails; a sink that fails is merely late.
     pub async fn probe(
         mut self,
         stores: Stores,
+        store: Store,
         freshness: Freshness,
         mut stop: tokio::sync::watch::Receiver<bool>,
-    ) -> anyhow::Result<Self> {
+    ) -> anyhow::Result<()> {
         while !*stop.borrow() {
             let (id, rev, at) = self.touch().await?;
-            let both = async {
-                tokio::join!(
-                    shows(&stores, Store::Elasticsearch, id, rev, at, &freshness),
-                    shows(&stores, Store::Redis, id, rev, at, &freshness),
-                )
+            let seen_and_paused = async {
+                shows(&stores, store, id, rev, at, &freshness).await;
+                tokio::time::sleep(EVERY).await;
             };
             tokio::select! {
-                _ = both => {}
-                _ = stop.changed() => break,
-            }
-            tokio::select! {
-                () = tokio::time::sleep(EVERY) => {}
+                () = seen_and_paused => {}
                 _ = stop.changed() => break,
             }
         }
-        Ok(self)
+        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail, ensure};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, IntoConnectionInfo as _};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -156,10 +157,7 @@ impl Documents {
     /// # Errors
     /// Where Elasticsearch fails.
     pub async fn walk(&self, mut each: impl FnMut(&str)) -> anyhow::Result<()> {
-        let _: Value = self
-            .http
-            .post(&format!("/{}/_refresh", self.alias), &json!({}))
-            .await?;
+        self.refresh(&self.alias).await?;
         let query = json!({ "size": PAGE, "sort": ["_doc"], "_source": false });
         let mut page: Page = self
             .http
@@ -175,6 +173,13 @@ impl Documents {
         Ok(())
     }
 
+    /// Lets searches see what was written so far.
+    async fn refresh(&self, name: &str) -> anyhow::Result<()> {
+        let path = format!("/{name}/_refresh");
+        let _: Value = self.http.request(Method::POST, &path, None).await?;
+        Ok(())
+    }
+
     /// How many tombstones lie in the index behind the alias.
     ///
     /// # Errors
@@ -184,10 +189,7 @@ impl Documents {
         let mut count = 0;
         for index in behind.as_object().into_iter().flat_map(|o| o.keys()) {
             let query = json!({ "query": { "term": { TOMBSTONE_FIELD: true } } });
-            let _: Value = self
-                .http
-                .post(&format!("/{index}/_refresh"), &json!({}))
-                .await?;
+            self.refresh(index).await?;
             let answer: Value = self.http.post(&format!("/{index}/_count"), &query).await?;
             count += answer["count"].as_u64().context("_count gave no count")?;
         }
