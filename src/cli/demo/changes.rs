@@ -112,7 +112,8 @@ impl Changes {
             .query_first(format!("SELECT max(rev) FROM {TABLE}"))
             .await
             .context("cannot read the highest rev")?;
-        rev.at_least(highest.flatten().unwrap_or(0));
+        let highest = highest.flatten().unwrap_or(0);
+        rev.at_least(highest);
         let ids: Vec<u64> = conn
             .exec(
                 format!("SELECT id FROM {TABLE} WHERE id < ? ORDER BY id"),
@@ -127,7 +128,8 @@ impl Changes {
             .max();
         Ok(Self {
             conn,
-            rng: Rng::new(seed),
+            // A second run with the same seed must not draw the ids of the first again.
+            rng: Rng::new(Rng::new(seed).bits() ^ highest),
             rev,
             ids,
             gone: VecDeque::new(),
@@ -340,7 +342,7 @@ impl Changes {
         self.conn
             .query_drop(sql)
             .await
-            .with_context(|| refused(sql))
+            .map_err(|e| refused(sql, &e))
     }
 
     async fn exec(&mut self, sql: &str, values: Vec<Value>) -> anyhow::Result<()> {
@@ -348,13 +350,14 @@ impl Changes {
         self.conn
             .exec_drop(sql, values)
             .await
-            .with_context(|| refused(sql))
+            .map_err(|e| refused(sql, &e))
     }
 }
 
-fn refused(sql: &str) -> String {
+/// The client's error says everything itself; its sources would repeat it.
+fn refused(sql: &str, error: &mysql_async::Error) -> anyhow::Error {
     let head: String = sql.chars().take(80).collect();
-    format!("the database refused a change: {head} …")
+    anyhow::anyhow!("the database refused a change ({head} …): {error}")
 }
 
 fn list(ids: &[u64]) -> String {

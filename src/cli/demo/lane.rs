@@ -1,6 +1,12 @@
 //! What the demo asks of the lane that it runs: numbers to show, whether it is well, and to stop.
 
-use futures_util::future::BoxFuture;
+use std::sync::{Arc, OnceLock};
+
+use futures_util::future::{LocalBoxFuture, join_all};
+
+use crate::branch::{self, RunningBranch, State};
+use crate::config::{PipelineSpec, Settings};
+use crate::supervise::Tree;
 
 /// One branch's numbers. The counters only grow.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -30,7 +36,13 @@ pub trait Lane {
     fn failure(&self) -> Option<String>;
 
     /// Drains, commits and ends it.
-    fn stop(self: Box<Self>) -> BoxFuture<'static, anyhow::Result<()>>;
+    fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
+}
+
+/// The branches of one pipeline, started in this process.
+pub struct InProcess {
+    branches: Vec<RunningBranch>,
+    failure: Arc<OnceLock<String>>,
 }
 
 // === impl BranchStatus ===
@@ -39,5 +51,63 @@ impl BranchStatus {
     /// Records that need nothing more.
     pub fn resolved(&self) -> u64 {
         self.applied + self.superseded + self.filtered + self.dead_lettered
+    }
+}
+
+// === impl InProcess ===
+
+impl InProcess {
+    /// Starts every branch. Called within an actix system.
+    ///
+    /// # Errors
+    /// Where the specs make no branch. Servers that are away are waited for.
+    pub fn start(settings: &Arc<Settings>, pipeline: &Arc<PipelineSpec>) -> anyhow::Result<Self> {
+        let tree = Arc::new(Tree::default());
+        let failure = Arc::new(OnceLock::new());
+        let branches = pipeline
+            .sinks
+            .iter()
+            .map(|sink| branch::start(settings, pipeline, sink, &tree))
+            .collect::<Result<_, _>>()?;
+        let noted = Arc::clone(&failure);
+        tokio::task::spawn_local(async move {
+            // Only the first reason counts, and nobody else sets it.
+            let _ = noted.set(tree.escalated().await);
+        });
+        Ok(Self { branches, failure })
+    }
+}
+
+impl Lane for InProcess {
+    fn branches(&self) -> Vec<BranchStatus> {
+        self.branches.iter().map(|running| status(&running.branch)).collect()
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.failure.get().cloned()
+    }
+
+    fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
+        Box::pin(async move {
+            join_all(self.branches.into_iter().map(RunningBranch::stop)).await;
+        })
+    }
+}
+
+fn status(branch: &branch::Branch) -> BranchStatus {
+    use std::sync::atomic::Ordering::Relaxed;
+    let tally = branch.ledger.tally();
+    let partitions = branch.stats.partitions();
+    BranchStatus {
+        name: branch.spec.name.clone(),
+        applied: tally.applied.load(Relaxed),
+        superseded: tally.superseded.load(Relaxed),
+        filtered: tally.filtered.load(Relaxed),
+        dead_lettered: tally.dead_lettered.load(Relaxed),
+        lag: (!partitions.is_empty()).then(|| partitions.values().map(|p| p.lag()).sum()),
+        trouble: match branch.control.state() {
+            State::Halted(why) => Some(format!("halted: {why}")),
+            State::Starting | State::Running | State::Stopping => None,
+        },
     }
 }

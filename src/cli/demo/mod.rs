@@ -19,6 +19,7 @@ pub mod notices;
 pub mod people;
 pub mod probe;
 pub mod rng;
+pub mod run;
 pub mod screen;
 pub mod settle;
 pub mod stack;
