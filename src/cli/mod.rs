@@ -30,6 +30,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show the whole lane on this machine: a database that changes, both sinks, and a comparison of every row
+    Demo(demo::run::Args),
     /// Check the settings, topics and pipelines; each problem is one line with its file, line and column
     Validate(validate::Args),
     /// Print a reference page in Markdown
@@ -41,6 +43,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let options = LoadOptions::from_process(cli.settings);
     let result = match cli.command {
+        Command::Demo(args) => demo::run::run(&args),
         Command::Validate(args) => validate::run(&args, &options),
         Command::Reference(args) => reference::run(&args),
     };

@@ -80,7 +80,10 @@ impl InProcess {
 
 impl Lane for InProcess {
     fn branches(&self) -> Vec<BranchStatus> {
-        self.branches.iter().map(|running| status(&running.branch)).collect()
+        self.branches
+            .iter()
+            .map(|running| status(&running.branch))
+            .collect()
     }
 
     fn failure(&self) -> Option<String> {

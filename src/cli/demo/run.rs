@@ -9,7 +9,6 @@ use anyhow::{Context as _, ensure};
 use tokio::sync::watch;
 
 use super::capture::Capture;
-use super::compare::Store;
 use super::flow::{Load, Scene};
 use super::http::Http;
 use super::kafka::Kafka;
@@ -18,8 +17,8 @@ use super::notices::Notices;
 use super::screen::{BOLD, DIM, PLAIN, Screen, step};
 use super::stack::Stack;
 use super::table::{DATABASE, Database, TABLE};
-use super::verdict::{Verdict, tell};
-use crate::config::{Config, LoadOptions, Secret, load};
+use super::verdict::tell;
+use crate::config::{Config, LoadOptions, Secret, SinkKind, load};
 
 /// The pipeline that is shown.
 const PIPELINE: &str = "user_profile";
@@ -72,7 +71,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let settings = Arc::new(scene.settings.clone());
         let lane = InProcess::start(&settings, &Arc::new(scene.pipeline.clone()))?;
-        step(&mut screen, "lane", &format!("pipelines/{PIPELINE}.toml runs in this process"));
+        step(
+            &mut screen,
+            "lane",
+            &format!("pipelines/{PIPELINE}.toml runs in this process"),
+        );
         let verdict = scene.play(stage, load, &lane, &stop, &mut screen).await;
         Box::new(lane).stop().await;
         screen.clear();
@@ -81,15 +84,22 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         farewell(&stack, &scene, &mut screen)?;
         let good = verdict?.is_good();
-        Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Ok(if good {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        })
     })
 }
 
 /// The servers and the specs.
 async fn set(args: &Args) -> anyhow::Result<(Stack, Scene, Screen)> {
-    println!("\nStarting the servers on this machine ({} up):", super::stack::SCRIPT);
+    println!(
+        "\nStarting the servers on this machine ({} up):",
+        super::stack::SCRIPT
+    );
     let stack = Stack::up(&args.instance).await?;
-    let folder = PathBuf::from(stack.get("DIR")?);
+    let folder = PathBuf::from(stack.get("INSTANCE_DIR")?);
     let config = configure(&stack, &folder.join("demo.toml"))?;
     let pipeline = config
         .pipelines
@@ -137,7 +147,10 @@ fn configure(stack: &Stack, file: &Path) -> anyhow::Result<Config> {
     let text = |value: &str| toml::Value::from(value).to_string();
     let path = |name: &str| text(&stack.root.join(name).to_string_lossy());
     let mut lines = vec![
-        format!("# Where the local stack's instance {} is. Written anew by each `cargo demo`.", stack.instance),
+        format!(
+            "# Where the local stack's instance {} is. Written anew by each `cargo demo`.",
+            stack.instance
+        ),
         format!("topics_dir = {}", path("topics")),
         format!("pipelines_dir = {}", path("pipelines")),
         "[kafka]".to_owned(),
@@ -146,7 +159,11 @@ fn configure(stack: &Stack, file: &Path) -> anyhow::Result<Config> {
         format!("url = {}", text(stack.get("ELASTICSEARCH")?)),
     ];
     let optional = |lines: &mut Vec<String>, key: &str, name: &str| {
-        lines.extend(stack.find(name).map(|value| format!("{key} = {}", text(value))));
+        lines.extend(
+            stack
+                .find(name)
+                .map(|value| format!("{key} = {}", text(value))),
+        );
     };
     optional(&mut lines, "username", "ELASTICSEARCH_USER");
     optional(&mut lines, "password", "ELASTICSEARCH_PASSWORD");
@@ -181,23 +198,43 @@ fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
 fn farewell(stack: &Stack, scene: &Scene, screen: &mut Screen) -> anyhow::Result<()> {
     let id = super::changes::MARKERS.start();
     screen.say("");
-    screen.say(&format!("  {BOLD}The servers are still running.{PLAIN} Have a look:"));
+    screen.say(&format!(
+        "  {BOLD}The servers are still running.{PLAIN} Have a look:"
+    ));
     for sink in &scene.pipeline.sinks {
         match &sink.kind {
-            crate::config::SinkKind::Elasticsearch(spec) => {
+            SinkKind::Elasticsearch(spec) => {
                 let base = stack.get("ELASTICSEARCH")?;
-                screen.say(&format!("    curl -s '{base}/{}/_search?q=city:London&size=1&pretty'", spec.index));
-                screen.say(&format!("    curl -s '{base}/{}/_doc/{id}?pretty'", spec.index));
+                screen.say(&format!(
+                    "    curl -s '{base}/{}/_search?q=city:London&size=1&pretty'",
+                    spec.index
+                ));
+                screen.say(&format!(
+                    "    curl -s '{base}/{}/_doc/{id}?pretty'",
+                    spec.index
+                ));
             }
-            crate::config::SinkKind::Redis(spec) => {
-                let port = stack.get("REDIS")?.rsplit([':', '/']).nth(1).unwrap_or_default();
+            // A stack with TLS has no one-line answer.
+            SinkKind::Redis(_) if stack.find("CA_FILE").is_some() => {}
+            SinkKind::Redis(spec) => {
+                let port = stack
+                    .get("REDIS")?
+                    .rsplit([':', '/'])
+                    .nth(1)
+                    .unwrap_or_default();
                 let key = spec.key.replace("{id}", &id.to_string());
                 screen.say(&format!("    redis-cli -p {port} hgetall {key}"));
             }
         }
     }
-    screen.say(&format!("  {DIM}stop them:{PLAIN}     {}", stack.command("down")));
-    screen.say(&format!("  {DIM}start afresh:{PLAIN}  {}", stack.command("clean")));
+    screen.say(&format!(
+        "  {DIM}stop them:{PLAIN}     {}",
+        stack.command("down")
+    ));
+    screen.say(&format!(
+        "  {DIM}start afresh:{PLAIN}  {}",
+        stack.command("clean")
+    ));
     Ok(())
 }
 
@@ -216,9 +253,9 @@ fn listen(stop: watch::Sender<bool>) {
 }
 
 fn seed() -> u64 {
-    std::time::UNIX_EPOCH
-        .elapsed()
-        .map_or(0, |d| u64::try_from(d.as_nanos() & u128::from(u64::MAX)).unwrap_or(0))
+    std::time::UNIX_EPOCH.elapsed().map_or(0, |d| {
+        u64::try_from(d.as_nanos() & u128::from(u64::MAX)).unwrap_or(0)
+    })
 }
 
 /// `30s`, `5m`, `1h`.
@@ -228,7 +265,9 @@ fn duration(text: &str) -> Result<Duration, String> {
         .iter()
         .find_map(|(unit, ms)| {
             let n: u64 = text.strip_suffix(unit)?.trim().parse().ok()?;
-            n.checked_mul(*ms).filter(|ms| *ms > 0).map(Duration::from_millis)
+            n.checked_mul(*ms)
+                .filter(|ms| *ms > 0)
+                .map(Duration::from_millis)
         })
         .ok_or_else(|| "a time is a whole number and a unit, such as 30s, 5m or 1h".to_owned())
 }
