@@ -568,7 +568,8 @@ impl Group {
             if mark.offset <= *at {
                 continue;
             }
-            match consumer.store_offset(topic, mark.partition, mark.offset) {
+            // The call takes the last offset done with, and stores the one after it.
+            match consumer.store_offset(topic, mark.partition, mark.offset - 1) {
                 Ok(()) => {
                     *at = mark.offset;
                     any = true;
