@@ -22,3 +22,5 @@ pub mod commit;
 pub mod branch;
 pub mod retry;
 pub mod supervise;
+
+pub mod ops;

@@ -1,0 +1,225 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use actix_web::http::{Method, StatusCode};
+use actix_web::test::{TestRequest, call_service, init_service, read_body};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::*;
+use crate::ops::view::testing::{branch, child};
+use crate::ops::view::{BranchView, ChildView, Resumed};
+
+#[derive(Default)]
+struct Fake {
+    branches: Option<Vec<BranchView>>,
+    children: Vec<ChildView>,
+    resumed: AtomicUsize,
+}
+
+impl Subject for Fake {
+    fn branches(&self) -> Option<Vec<BranchView>> {
+        self.branches.clone()
+    }
+    fn children(&self) -> Vec<ChildView> {
+        self.children.clone()
+    }
+    fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
+        let mut all = self.branches.iter().flatten();
+        match all.find(|b| b.pipeline == pipeline && b.sink == sink) {
+            Some(b) if b.state == "halted" => {
+                self.resumed.fetch_add(1, Ordering::Relaxed);
+                Resumed::Resumed
+            }
+            Some(_) => Resumed::NotHalted,
+            None => Resumed::Unknown,
+        }
+    }
+}
+
+fn two() -> Arc<Fake> {
+    let mut halted = branch("p", "elasticsearch");
+    halted.state = "halted";
+    halted.reason = Some("200 of the last 1000 records were rejected".into());
+    let mut waiting = child("p.redis/source", "waiting");
+    waiting.last_exit = Some("failed: no broker".into());
+    Arc::new(Fake {
+        branches: Some(vec![halted, branch("p", "redis")]),
+        children: vec![child("p.elasticsearch/worker-0", "running"), waiting],
+        ..Fake::default()
+    })
+}
+
+async fn ask(subject: &Arc<Fake>, request: TestRequest) -> (StatusCode, String) {
+    let subject: Arc<dyn Subject> = Arc::clone(subject) as Arc<dyn Subject>;
+    let app = App::new()
+        .app_data(shared(subject))
+        .configure(answers::routes);
+    let app = init_service(app).await;
+    let response = call_service(&app, request.to_request()).await;
+    let status = response.status();
+    let body = read_body(response).await;
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+async fn get(subject: &Arc<Fake>, path: &str) -> (StatusCode, Value) {
+    let (status, body) = ask(subject, TestRequest::get().uri(path)).await;
+    (status, serde_json::from_str(&body).unwrap())
+}
+
+fn post(path: &str, peer: &str) -> TestRequest {
+    TestRequest::post()
+        .uri(path)
+        .peer_addr(peer.parse().unwrap())
+}
+
+#[actix::test]
+async fn it_is_ready_only_when_every_branch_and_its_actors_are_at_work() {
+    let not_yet = Arc::new(Fake::default());
+    assert_eq!(get(&not_yet, "/live").await.0, StatusCode::OK);
+    let (status, body) = get(&not_yet, "/ready").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(body["not_ready"][0]["state"], "starting");
+
+    let (status, body) = get(&two(), "/ready").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    let why = &body["not_ready"];
+    assert_eq!(why[0]["name"], "p.elasticsearch");
+    assert_eq!(
+        why[0]["reason"],
+        "200 of the last 1000 records were rejected"
+    );
+    assert_eq!(why[1]["name"], "p.redis/source");
+    assert_eq!(why[1]["reason"], "its last run ended: failed: no broker");
+
+    let all = Arc::new(Fake {
+        branches: Some(vec![branch("p", "redis")]),
+        // Another branch's actor, whose name begins alike.
+        children: vec![
+            child("p.redis/worker-0", "running"),
+            child("p.redis2/source", "ended"),
+        ],
+        ..Fake::default()
+    });
+    let (status, body) = get(&all, "/ready").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(body["ready"], true);
+}
+
+#[actix::test]
+async fn pipelines_show_state_tally_lag_and_actors_of_each_branch() {
+    let (status, body) = get(&two(), "/pipelines").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(body.as_array().unwrap().len(), 1);
+    assert_eq!(body[0]["pipeline"], "p");
+    assert_eq!(body[0]["topic"], "app.p");
+    let elasticsearch = &body[0]["branches"][0];
+    assert_eq!(elasticsearch["state"], "halted");
+    assert_eq!(elasticsearch["records"]["consumed"], 100);
+    assert_eq!(elasticsearch["lag"], 30);
+    assert_eq!(elasticsearch["partitions"][0]["committed"], 60);
+    assert_eq!(
+        elasticsearch["actors"][0]["name"],
+        "p.elasticsearch/worker-0"
+    );
+    assert_eq!(elasticsearch["freshness_seconds"]["count"], 2);
+    assert_eq!(body[0]["branches"][1]["actors"][0]["state"], "waiting");
+
+    let (_, actors) = get(&two(), "/actors").await;
+    assert_eq!(actors[1]["last_exit"], "failed: no broker");
+}
+
+#[actix::test]
+async fn a_halted_branch_is_resumed_once_it_is_named_rightly() {
+    let subject = two();
+    let here = "127.0.0.1:4000";
+    let (status, _) = ask(&subject, post("/pipelines/p/elasticsearch/resume", here)).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, body) = ask(&subject, post("/pipelines/p/redis/resume", here)).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(body.contains("p.redis is not halted"), "{body}");
+    let (status, body) = ask(&subject, post("/pipelines/p/kafka/resume", here)).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("/pipelines/p/elasticsearch/resume"), "{body}");
+    assert_eq!(subject.resumed.load(Ordering::Relaxed), 1);
+}
+
+#[actix::test]
+async fn another_machine_and_a_web_page_may_not_resume() {
+    let subject = two();
+    let path = "/pipelines/p/elasticsearch/resume";
+    let (status, body) = ask(&subject, post(path, "192.0.2.7:4000")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(body.contains("192.0.2.7"), "{body}");
+    // A header cannot change where a connection comes from.
+    let forged = post(path, "192.0.2.7:4000").insert_header(("X-Forwarded-For", "127.0.0.1"));
+    assert_eq!(ask(&subject, forged).await.0, StatusCode::FORBIDDEN);
+    let page = post(path, "127.0.0.1:4000").insert_header(("Origin", "http://example.com"));
+    assert_eq!(ask(&subject, page).await.0, StatusCode::FORBIDDEN);
+    assert_eq!(subject.resumed.load(Ordering::Relaxed), 0);
+}
+
+#[actix::test]
+async fn an_unknown_path_names_the_known_ones_and_a_wrong_method_the_right_one() {
+    let subject = two();
+    let (status, body) = get(&subject, "/").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let known: Vec<&str> = body["paths"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
+    assert!(known.contains(&"GET /metrics"), "{known:?}");
+    for path in known.iter().filter_map(|p| p.strip_prefix("GET ")) {
+        let (status, _) = ask(&subject, TestRequest::get().uri(path)).await;
+        assert_ne!(status, StatusCode::NOT_FOUND, "{path}");
+        let head = TestRequest::default().method(Method::HEAD).uri(path);
+        assert_ne!(ask(&subject, head).await.0, StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let (status, body) = ask(
+        &subject,
+        TestRequest::get().uri("/pipelines/p/redis/resume"),
+    )
+    .await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert!(body.contains("takes POST, not GET"), "{body}");
+}
+
+#[actix::test]
+async fn it_serves_on_a_socket_says_who_has_the_address_and_frees_it_when_stopped() {
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = serve(any, two()).unwrap();
+    let addr = server.addr();
+    let mut to = tokio::net::TcpStream::connect(addr).await.unwrap();
+    let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    to.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    to.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    assert!(text.contains("twolane_records_consumed_total{"), "{text}");
+
+    let why = serve(addr, two()).unwrap_err();
+    assert!(
+        why.starts_with(&format!("admin.listen = \"{addr}\"")),
+        "{why}"
+    );
+    assert!(why.contains("another process has it"), "{why}");
+
+    server.stop().await;
+    serve(addr, two()).unwrap().stop().await;
+}
+
+#[actix::test]
+async fn a_resume_over_a_socket_knows_its_peer() {
+    let subject = two();
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let server = serve(any, Arc::clone(&subject) as Arc<dyn Subject>).unwrap();
+    let mut to = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
+    let request = "POST /pipelines/p/elasticsearch/resume HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    to.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    to.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    assert_eq!(subject.resumed.load(Ordering::Relaxed), 1);
+    server.stop().await;
+}

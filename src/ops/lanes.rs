@@ -1,0 +1,207 @@
+//! The branches and children of this process, looked at.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::view::{
+    BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
+};
+use crate::branch::{Branch, Histogram, PartitionStats};
+use crate::supervise::{ChildState, ChildStatus, Tree};
+
+/// What runs in this process. The branches come later than the admin address, so that an address in use is
+/// known before anything is consumed.
+pub struct Lanes {
+    branches: OnceLock<Vec<Arc<Branch>>>,
+    tree: Arc<Tree>,
+}
+
+// === impl Lanes ===
+
+impl Lanes {
+    /// Nothing started yet.
+    pub fn new(tree: Arc<Tree>) -> Arc<Self> {
+        Arc::new(Self {
+            branches: OnceLock::new(),
+            tree,
+        })
+    }
+
+    /// Every branch of this process has been started. Only the first call counts.
+    pub fn started(&self, branches: Vec<Arc<Branch>>) {
+        self.branches.get_or_init(|| branches);
+    }
+}
+
+impl Subject for Lanes {
+    fn branches(&self) -> Option<Vec<BranchView>> {
+        Some(self.branches.get()?.iter().map(|b| (&**b).into()).collect())
+    }
+
+    fn children(&self) -> Vec<ChildView> {
+        let children = self.tree.children();
+        children.iter().map(|c| (&**c).into()).collect()
+    }
+
+    fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
+        let mut all = self.branches.get().into_iter().flatten();
+        match all.find(|b| b.pipeline.name == pipeline && b.spec.name == sink) {
+            Some(branch) if branch.control.resume() => Resumed::Resumed,
+            Some(_) => Resumed::NotHalted,
+            None => Resumed::Unknown,
+        }
+    }
+}
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Ordering::Relaxed)
+}
+
+// === impl BranchView ===
+
+impl From<&Branch> for BranchView {
+    fn from(b: &Branch) -> Self {
+        let (state, reason) = Self::state(&b.control.state());
+        let (stats, tally) = (&b.stats, b.ledger.tally());
+        let partitions = partitions(b);
+        // The outcomes first: between two reads more is consumed, and no record is to show as resolved
+        // before it is consumed.
+        let resolved = RecordsView {
+            applied: get(&tally.applied),
+            superseded: get(&tally.superseded),
+            filtered: get(&tally.filtered),
+            dead_lettered: get(&tally.dead_lettered),
+            abandoned: get(&tally.abandoned),
+            ..RecordsView::default()
+        };
+        Self {
+            pipeline: b.pipeline.name.clone(),
+            topic: b.topic().name.clone(),
+            sink: b.spec.name.clone(),
+            group: b.name.clone(),
+            state,
+            reason,
+            records: RecordsView {
+                pending: b.ledger.pending() as u64,
+                consumed: get(&tally.consumed),
+                ..resolved
+            },
+            lag: partitions.iter().filter_map(|p| p.lag).reduce(|a, b| a + b),
+            partitions,
+            last_freshness_seconds: stats.last_freshness().map(|d| d.as_secs_f64()),
+            freshness_seconds: (&stats.freshness).into(),
+            request_seconds: (&stats.latency).into(),
+            batch_documents: (&stats.batch).into(),
+            buffer: BufferView {
+                bytes: b.budget.used(),
+                limit: b.budget.limit(),
+            },
+            requests: get(&stats.requests),
+            retried: get(&stats.retried),
+            source_rewinds: get(&stats.source_rewinds),
+            rewinds: get(&tally.rewinds),
+            forgot: get(&stats.forgot),
+            purged: get(&stats.purged),
+            reasons: stats.reasons(),
+        }
+    }
+}
+
+fn partitions(b: &Branch) -> Vec<PartitionView> {
+    let open: BTreeMap<i32, i64> = b
+        .ledger
+        .marks()
+        .into_iter()
+        .map(|(mark, _)| (mark.partition, mark.offset))
+        .collect();
+    let known = b.stats.partitions();
+    known
+        .into_iter()
+        .map(|(partition, stats)| partition_view(partition, stats, open.get(&partition).copied()))
+        .collect()
+}
+
+/// The ledger's watermark is the newest. Where the partition is closed (it is about to be sought), the last
+/// one noted stands in; before its first read there is none, and no lag either: the log's whole length would
+/// be a lie.
+fn partition_view(partition: i32, stats: PartitionStats, open: Option<i64>) -> PartitionView {
+    let read = open.is_some() || stats.watermark > 0 || stats.committed > 0;
+    let watermark = open.or(read.then_some(stats.watermark));
+    PartitionView {
+        partition,
+        end: stats.end,
+        committed: read.then_some(stats.committed),
+        watermark,
+        lag: watermark.map(|w| (stats.end - w).max(0)),
+    }
+}
+
+// === impl HistogramView ===
+
+impl From<&Histogram> for HistogramView {
+    fn from(h: &Histogram) -> Self {
+        let buckets: Vec<(f64, u64)> = h.buckets().collect();
+        Self {
+            // Of the same read as the buckets, so that they agree.
+            count: buckets.iter().map(|b| b.1).sum(),
+            sum: h.sum(),
+            p50: h.quantile(0.5),
+            p99: h.quantile(0.99),
+            buckets,
+        }
+    }
+}
+
+// === impl ChildView ===
+
+impl From<&ChildStatus> for ChildView {
+    fn from(c: &ChildStatus) -> Self {
+        let (state, since) = c.state();
+        Self {
+            name: c.name.clone(),
+            state: match state {
+                ChildState::Running => "running",
+                ChildState::Waiting => "waiting",
+                ChildState::Ended => "ended",
+            },
+            since_seconds: since.elapsed().as_millis() as f64 / 1_000.0,
+            restarts: c.restarts(),
+            last_exit: c.last_exit().map(|e| e.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lag_is_unknown_before_a_partition_is_read_and_lives_on_while_it_is_sought() {
+        let at = |end, committed, watermark| PartitionStats {
+            end,
+            committed,
+            watermark,
+        };
+        let lag = |stats, open| partition_view(0, stats, open).lag;
+        assert_eq!(lag(at(1_000, 0, 0), None), None);
+        assert_eq!(lag(at(1_000, 0, 0), Some(0)), Some(1_000));
+        assert_eq!(lag(at(1_000, 900, 950), Some(990)), Some(10));
+        assert_eq!(lag(at(1_000, 900, 950), None), Some(50));
+        // The end is asked for now and then, and the watermark passes it in between.
+        assert_eq!(lag(at(1_000, 900, 950), Some(1_200)), Some(0));
+    }
+
+    #[test]
+    fn a_histogram_counts_what_its_buckets_hold() {
+        let h = Histogram::default();
+        for n in 1..=100 {
+            h.observe(f64::from(n));
+        }
+        let view = HistogramView::from(&h);
+        assert_eq!(view.count, 100);
+        assert!((view.sum - 5_050.0).abs() < 1e-6);
+        assert_eq!(view.buckets.last().map(|b| b.0), Some(f64::INFINITY));
+        assert!(view.p99 >= view.p50);
+    }
+}

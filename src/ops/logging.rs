@@ -1,0 +1,124 @@
+//! Logs, written to stderr: for people, or one JSON object a line for machines.
+//!
+//! stderr, since stdout belongs to what a command was asked for. A line is written before the code that
+//! logged it goes on: none is dropped, and none sits in a buffer when the process is killed.
+
+use std::io::IsTerminal as _;
+
+use tracing::Subscriber;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::config::{LogFormat, LogSettings};
+
+/// Sends this process's logs, those of its libraries included, to stderr. Once a process.
+///
+/// # Errors
+/// One sentence where `log.filter` is no filter, or where logs already go somewhere.
+pub fn init(settings: &LogSettings) -> Result<(), String> {
+    // As https://no-color.org asks: set and not empty.
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
+    let colour = !plain && std::io::stderr().is_terminal();
+    subscriber(settings, std::io::stderr, colour)?
+        .try_init()
+        .map_err(|e| format!("logs cannot be set up twice in one process: {e}"))
+}
+
+fn subscriber<W>(
+    settings: &LogSettings,
+    writer: W,
+    colour: bool,
+) -> Result<Box<dyn Subscriber + Send + Sync>, String>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let filter = EnvFilter::builder().parse(&settings.filter).map_err(|e| {
+        format!(
+            "log.filter is {:?}, which is no filter ({e}): write a level, such as \"info\", or targets with levels, such as \
+             \"twolane=debug,info\"",
+            settings.filter
+        )
+    })?;
+    let to = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(writer);
+    Ok(match settings.format {
+        LogFormat::Human => Box::new(to.with_ansi(colour).finish()),
+        // Flat, so that `branch` and `topic` are found where `level` is.
+        LogFormat::Json => Box::new(to.json().flatten_event(true).finish()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn logged(format: LogFormat, filter: &str, log: impl FnOnce()) -> String {
+        let lines = Lines::default();
+        let settings = LogSettings {
+            format,
+            filter: filter.into(),
+        };
+        let to = lines.clone();
+        let subscriber = subscriber(&settings, move || to.clone(), false).unwrap();
+        tracing::subscriber::with_default(subscriber, log);
+        String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn event() {
+        tracing::warn!(
+            branch = "p.redis",
+            partition = 3,
+            "two\nlines and a \"quote\""
+        );
+        tracing::debug!("below the filter");
+    }
+
+    #[test]
+    fn json_is_one_object_a_line_with_the_fields_beside_the_level() {
+        let text = logged(LogFormat::Json, "info", event);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["branch"], "p.redis");
+        assert_eq!(line["partition"], 3);
+        assert_eq!(line["message"], "two\nlines and a \"quote\"");
+    }
+
+    #[test]
+    fn the_filter_is_heeded() {
+        assert_eq!(logged(LogFormat::Human, "error", event), "");
+        let text = logged(LogFormat::Human, "twolane=debug,info", event);
+        assert!(text.contains("branch=\"p.redis\"") && text.contains("below the filter"));
+    }
+
+    #[test]
+    fn a_bad_filter_is_refused_in_one_sentence() {
+        for filter in ["twolane=loud", "a=b=c", "[x"] {
+            let settings = LogSettings {
+                format: LogFormat::Human,
+                filter: filter.into(),
+            };
+            let why = subscriber(&settings, std::io::stderr, false).err().unwrap();
+            assert!(why.starts_with("log.filter is "), "{why}");
+            assert!(why.contains(filter) && !why.contains('\n'), "{why}");
+        }
+    }
+}

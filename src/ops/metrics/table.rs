@@ -1,0 +1,170 @@
+//! Every metric there is. Names follow Prometheus: base units, `_total` on what only grows.
+
+use super::Read::{Build, Child, ChildState, Counter, Gauge, Histogram, Partition, Reasons, State};
+use super::{Bounds, Metric};
+
+/// A request takes at least a round trip on the loopback, and is given up after a minute or two.
+const REQUEST: Bounds = Bounds {
+    from: 1e-4,
+    to: 105.0,
+    whole: false,
+};
+/// Sources say their commit in milliseconds at best; a branch that was away for two days must still show it.
+const FRESHNESS: Bounds = Bounds {
+    from: 8e-4,
+    to: 215_000.0,
+    whole: false,
+};
+/// One document to the 100,000 that a pipeline spec may ask for.
+const DOCUMENTS: Bounds = Bounds {
+    from: 1.0,
+    to: 110_000.0,
+    whole: true,
+};
+
+/// In the order of a record's way.
+pub(super) const TABLE: &[Metric] = &[
+    Metric {
+        name: "twolane_records_consumed_total",
+        help: "Records taken from Kafka. At rest this is the sum of the applied, superseded, filtered, dead-lettered and \
+               abandoned ones",
+        read: Counter(|b| b.records.consumed),
+    },
+    Metric {
+        name: "twolane_records_applied_total",
+        help: "Records that are in the sink",
+        read: Counter(|b| b.records.applied),
+    },
+    Metric {
+        name: "twolane_records_superseded_total",
+        help: "Records that something newer made needless",
+        read: Counter(|b| b.records.superseded),
+    },
+    Metric {
+        name: "twolane_records_filtered_total",
+        help: "Records that change no document, such as the null after a delete",
+        read: Counter(|b| b.records.filtered),
+    },
+    Metric {
+        name: "twolane_records_dead_lettered_total",
+        help: "Records in the dead-letter topic",
+        read: Counter(|b| b.records.dead_lettered),
+    },
+    Metric {
+        name: "twolane_records_abandoned_total",
+        help: "Records given up unresolved, since their partition was revoked or rewound; they are consumed again",
+        read: Counter(|b| b.records.abandoned),
+    },
+    Metric {
+        name: "twolane_record_reasons_total",
+        help: "Records that were filtered or dead-lettered, by reason",
+        read: Reasons,
+    },
+    Metric {
+        name: "twolane_records_pending",
+        help: "Records taken and not resolved",
+        read: Gauge(|b| Some(b.records.pending as f64)),
+    },
+    Metric {
+        name: "twolane_source_rewinds_total",
+        help: "Changes whose source position lay before one seen earlier in their partition: the capture repeats itself after \
+               a crash",
+        read: Counter(|b| b.source_rewinds),
+    },
+    Metric {
+        name: "twolane_watermark_rewinds_total",
+        help: "Times a partition was read again from its watermark, after a worker died with records in hand",
+        read: Counter(|b| b.rewinds),
+    },
+    Metric {
+        name: "twolane_sink_forgot_total",
+        help: "Times the sink was found to have lost acknowledged writes of a partition",
+        read: Counter(|b| b.forgot),
+    },
+    Metric {
+        name: "twolane_sink_requests_total",
+        help: "Requests that the sink answered",
+        read: Counter(|b| b.requests),
+    },
+    Metric {
+        name: "twolane_sink_retries_total",
+        help: "Times a request was put off, to be tried again, for what the sink said or because it could not be reached",
+        read: Counter(|b| b.retried),
+    },
+    Metric {
+        name: "twolane_sink_request_seconds",
+        help: "Seconds that a request to the sink took",
+        read: Histogram(|b| &b.request_seconds, REQUEST),
+    },
+    Metric {
+        name: "twolane_batch_documents",
+        help: "Documents in one request to the sink",
+        read: Histogram(|b| &b.batch_documents, DOCUMENTS),
+    },
+    Metric {
+        name: "twolane_freshness_seconds",
+        help: "Seconds from the commit at the source to the sink's acknowledgement, of each record whose source says when it \
+               committed; binlog times of MariaDB are whole seconds",
+        read: Histogram(|b| &b.freshness_seconds, FRESHNESS),
+    },
+    Metric {
+        name: "twolane_last_freshness_seconds",
+        help: "The same of the last record acknowledged; no sample before the first",
+        read: Gauge(|b| b.last_freshness_seconds),
+    },
+    Metric {
+        name: "twolane_lag_records",
+        help: "Offsets between the watermark and the end of the log, as last asked; of an assigned partition that is read",
+        read: Partition(|p| p.lag),
+    },
+    Metric {
+        name: "twolane_end_offset",
+        help: "One past the last record in the log, as last asked",
+        read: Partition(|p| Some(p.end)),
+    },
+    Metric {
+        name: "twolane_watermark_offset",
+        help: "The lowest offset that is not resolved",
+        read: Partition(|p| p.watermark),
+    },
+    Metric {
+        name: "twolane_committed_offset",
+        help: "The consumer group's committed offset",
+        read: Partition(|p| p.committed),
+    },
+    Metric {
+        name: "twolane_buffer_bytes",
+        help: "Bytes from poll to resolution",
+        read: Gauge(|b| Some(b.buffer.bytes as f64)),
+    },
+    Metric {
+        name: "twolane_buffer_limit_bytes",
+        help: "The most of them: buffer_bytes of the sink",
+        read: Gauge(|b| Some(b.buffer.limit as f64)),
+    },
+    Metric {
+        name: "twolane_tombstones_purged_total",
+        help: "Tombstones removed past the horizon",
+        read: Counter(|b| b.purged),
+    },
+    Metric {
+        name: "twolane_branch_state",
+        help: "1 for the branch's state, 0 for the others; halted asks for an operator",
+        read: State,
+    },
+    Metric {
+        name: "twolane_child_restarts_total",
+        help: "Restarts of a supervised actor",
+        read: Child(|c| c.restarts),
+    },
+    Metric {
+        name: "twolane_child_state",
+        help: "1 for the actor's state, 0 for the others; waiting is between two incarnations",
+        read: ChildState,
+    },
+    Metric {
+        name: "twolane_build_info",
+        help: "Always 1",
+        read: Build,
+    },
+];

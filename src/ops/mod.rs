@@ -1,0 +1,16 @@
+//! What operators see and do: logs, metrics, health, and the switch that resumes a halted branch.
+//!
+//! Promises: looking costs the lane a few short locks and nothing else; what is shown names no credential,
+//! since it is made of counters, names and reasons and never of settings. Relies on the branches' own
+//! counters: nothing is counted here, so that two numbers for one thing cannot disagree.
+
+pub mod admin;
+mod lanes;
+pub mod logging;
+pub mod metrics;
+mod view;
+
+pub use lanes::Lanes;
+pub use view::{
+    BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
+};

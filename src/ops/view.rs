@@ -1,0 +1,250 @@
+//! One moment of a branch and of a child, as plain values: what the admin address, the metrics and a live
+//! screen are made of.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::branch::State;
+
+/// What is shown and switched: the lanes of this process, or a stand-in under test.
+pub trait Subject: Send + Sync + 'static {
+    /// Every branch, in the order of the pipelines and their sinks; `None` before they were started.
+    fn branches(&self) -> Option<Vec<BranchView>>;
+
+    /// Every supervised child, in the order in which they were started.
+    fn children(&self) -> Vec<ChildView>;
+
+    /// Lets a halted branch start anew.
+    fn resume(&self, pipeline: &str, sink: &str) -> Resumed;
+}
+
+/// What became of a resume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resumed {
+    /// The branch was halted, and starts anew.
+    Resumed,
+    /// There was nothing to resume.
+    NotHalted,
+    /// No such branch.
+    Unknown,
+}
+
+/// One branch now. Counters count since the process started.
+#[derive(Debug, Clone, Serialize)]
+pub struct BranchView {
+    /// Its pipeline.
+    #[serde(skip)]
+    pub pipeline: String,
+    /// The topic that it reads.
+    #[serde(skip)]
+    pub topic: String,
+    /// Its sink's name.
+    pub sink: String,
+    /// `<pipeline>.<sink>`: its consumer group.
+    pub group: String,
+    /// One of [`BranchView::STATES`].
+    pub state: &'static str,
+    /// Why it is halted, or what it waits for.
+    pub reason: Option<String>,
+    /// Records by what became of them.
+    pub records: RecordsView,
+    /// Records in the log that are not resolved, over all partitions that are known.
+    pub lag: Option<i64>,
+    /// The assigned partitions.
+    pub partitions: Vec<PartitionView>,
+    /// Seconds from the source's commit to the sink's acknowledgement, of the last record.
+    pub last_freshness_seconds: Option<f64>,
+    /// The same of every record.
+    pub freshness_seconds: HistogramView,
+    /// Seconds that a request to the sink took.
+    pub request_seconds: HistogramView,
+    /// Documents in a request.
+    pub batch_documents: HistogramView,
+    /// Memory from poll to resolution.
+    pub buffer: BufferView,
+    /// Requests that the sink answered.
+    pub requests: u64,
+    /// Requests tried again.
+    pub retried: u64,
+    /// Changes whose source position lay before one seen earlier.
+    pub source_rewinds: u64,
+    /// Rewinds to the watermark.
+    pub rewinds: u64,
+    /// Times the sink had lost acknowledged writes of a partition.
+    pub forgot: u64,
+    /// Tombstones removed past the horizon.
+    pub purged: u64,
+    /// Why records were filtered or dead-lettered, and how many.
+    pub reasons: BTreeMap<String, u64>,
+}
+
+/// Records by what became of them. At rest `consumed` is the sum of the other five.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RecordsView {
+    /// Taken from Kafka.
+    pub consumed: u64,
+    /// In the sink.
+    pub applied: u64,
+    /// Needless, since something newer is there.
+    pub superseded: u64,
+    /// Changing no document.
+    pub filtered: u64,
+    /// In the dead-letter topic.
+    pub dead_lettered: u64,
+    /// Given up unresolved, and to be consumed again.
+    pub abandoned: u64,
+    /// Gauge: taken and not resolved.
+    pub pending: u64,
+}
+
+/// One assigned partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PartitionView {
+    /// Its number.
+    pub partition: i32,
+    /// One past the last record in the log, as last asked.
+    pub end: i64,
+    /// The group's committed offset; absent before it is known.
+    pub committed: Option<i64>,
+    /// The lowest offset that is not resolved; absent before the partition is read.
+    pub watermark: Option<i64>,
+    /// Records in the log that are not resolved.
+    pub lag: Option<i64>,
+}
+
+/// Values by size.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HistogramView {
+    /// How many.
+    pub count: u64,
+    /// Their sum.
+    pub sum: f64,
+    /// Half were no larger than this, within 19 %.
+    pub p50: Option<f64>,
+    /// 99 of 100 were no larger than this, within 19 %.
+    pub p99: Option<f64>,
+    /// Upper bounds, and how many lie between each and the bound before it; the last bound is infinite.
+    #[serde(skip)]
+    pub buckets: Vec<(f64, u64)>,
+}
+
+/// Memory from poll to resolution, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct BufferView {
+    /// In use.
+    pub bytes: usize,
+    /// The most.
+    pub limit: usize,
+}
+
+/// One supervised child.
+#[derive(Debug, Clone, Serialize)]
+pub struct ChildView {
+    /// Its name, such as `user_profile.redis/worker-0`.
+    pub name: String,
+    /// One of [`ChildView::STATES`].
+    pub state: &'static str,
+    /// How long it has been in that state.
+    pub since_seconds: f64,
+    /// Restarts so far.
+    pub restarts: u64,
+    /// Why the last incarnation ended.
+    pub last_exit: Option<String>,
+}
+
+// === impl BranchView ===
+
+impl BranchView {
+    /// The states, as they are shown.
+    pub const STATES: [&str; 4] = ["starting", "running", "halted", "stopping"];
+
+    pub(super) fn state(state: &State) -> (&'static str, Option<String>) {
+        match state {
+            State::Starting => ("starting", None),
+            State::Running => ("running", None),
+            State::Halted(why) => ("halted", Some(why.clone())),
+            State::Stopping => ("stopping", None),
+        }
+    }
+
+    /// Whether `child` belongs to this branch.
+    pub fn owns(&self, child: &ChildView) -> bool {
+        child
+            .name
+            .strip_prefix(&self.group)
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+// === impl ChildView ===
+
+impl ChildView {
+    /// The states, as they are shown.
+    pub const STATES: [&str; 3] = ["running", "waiting", "ended"];
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// A running branch: partition 0 at 70 of 100, two records with a freshness.
+    pub fn branch(pipeline: &str, sink: &str) -> BranchView {
+        let histogram = |values: &[f64]| {
+            let h = crate::branch::Histogram::default();
+            values.iter().for_each(|v| h.observe(*v));
+            HistogramView::from(&h)
+        };
+        BranchView {
+            pipeline: pipeline.into(),
+            topic: format!("app.{pipeline}"),
+            sink: sink.into(),
+            group: format!("{pipeline}.{sink}"),
+            state: "running",
+            reason: None,
+            records: RecordsView {
+                consumed: 100,
+                applied: 90,
+                superseded: 4,
+                filtered: 3,
+                dead_lettered: 2,
+                abandoned: 1,
+                pending: 0,
+            },
+            lag: Some(30),
+            partitions: vec![PartitionView {
+                partition: 0,
+                end: 100,
+                committed: Some(60),
+                watermark: Some(70),
+                lag: Some(30),
+            }],
+            last_freshness_seconds: Some(0.25),
+            freshness_seconds: histogram(&[0.25, 3.0]),
+            request_seconds: histogram(&[0.003, 0.004, 500.0]),
+            batch_documents: histogram(&[1.0, 2.0, 1_000.0]),
+            buffer: BufferView {
+                bytes: 1_024,
+                limit: 24 << 20,
+            },
+            requests: 3,
+            retried: 1,
+            source_rewinds: 0,
+            rewinds: 0,
+            forgot: 0,
+            purged: 0,
+            reasons: BTreeMap::from([("not \"JSON\"".to_owned(), 2)]),
+        }
+    }
+
+    /// A child that has been in `state` for a second.
+    pub fn child(name: &str, state: &'static str) -> ChildView {
+        ChildView {
+            name: name.into(),
+            state,
+            since_seconds: 1.0,
+            restarts: 7,
+            last_exit: None,
+        }
+    }
+}
