@@ -41,6 +41,13 @@ pub trait SinkHub: Send + Sync {
     /// [`SinkError::Unavailable`] where it cannot be said yet, [`SinkError::Refused`] with the remedy.
     fn check<'a>(&'a self, identity: &'a TopicIdentity) -> BoxFuture<'a, Result<(), SinkError>>;
 
+    /// Whether a branch of this topic has prepared this sink, changing nothing: for commands beside the lane.
+    /// Were one of them to make what is missing, the branch would find it and take it for filled.
+    ///
+    /// # Errors
+    /// As [`SinkHub::check`]; [`SinkError::Refused`] also where anything is missing.
+    fn inspect<'a>(&'a self, identity: &'a TopicIdentity) -> BoxFuture<'a, Result<(), SinkError>>;
+
     /// A connection for one worker, bound to the runtime that calls it.
     ///
     /// # Errors

@@ -51,6 +51,14 @@ enum Look {
     },
 }
 
+/// How far an index that may be written is behind the pipeline's spec.
+struct Comparison {
+    /// Its mark is of a lower epoch.
+    raised: bool,
+    /// Fields that its mapping lacks.
+    missing: Map<String, Value>,
+}
+
 /// The filter that hides tombstones.
 pub(super) fn filter() -> Value {
     json!({"bool": {"must_not": {"term": {DELETED: true}}}})
@@ -104,6 +112,32 @@ impl Plan {
             ),
             alarm: true,
         })
+    }
+
+    /// Compares what is there with `mark` and the pipeline's mapping, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Plan::ensure`]; refused also where anything would have to be made or renewed.
+    pub(super) async fn inspect(&self, client: &Client, mark: &Mark) -> Result<(), SinkError> {
+        let alias = &self.alias;
+        let Look::Index { name, mappings, .. } = self.look(client).await? else {
+            return Err(SinkError::Refused(format!(
+                "there is no alias {alias} and no index behind it: run the pipeline, which makes and fills it"
+            )));
+        };
+        let difference = self.compare(mark, &name, &mappings)?;
+        if difference.raised || !difference.missing.is_empty() {
+            let fields: Vec<&str> = difference.missing.keys().map(String::as_str).collect();
+            return Err(SinkError::Refused(format!(
+                "index {name} is not brought up to the pipeline's spec yet ({}): run the pipeline, which does that",
+                if difference.raised {
+                    String::from("another epoch")
+                } else {
+                    format!("it lacks {}", fields.join(", "))
+                }
+            )));
+        }
+        Ok(())
     }
 
     async fn look(&self, client: &Client) -> Result<Look, SinkError> {
@@ -223,6 +257,45 @@ impl Plan {
         mappings: &Value,
         alias: &Value,
     ) -> Result<bool, SinkError> {
+        let Comparison { raised, missing } = self.compare(mark, name, mappings)?;
+        let filter_there = alias.get("filter");
+        if filter_there.is_some_and(|f| *f != filter()) {
+            return Err(SinkError::Refused(format!(
+                "alias {} has a filter of its own, so readers may see deleted rows: set its filter to {} and give the other filter another alias",
+                self.alias,
+                filter()
+            )));
+        }
+        let mut update = Map::new();
+        if raised {
+            if let Some(meta) = mappings.get("_meta") {
+                update.insert(String::from("_meta"), meta.clone());
+            }
+            set_mark(&mut update, mark);
+        }
+        if !missing.is_empty() {
+            update.insert(String::from("properties"), Value::Object(missing));
+        }
+        if !update.is_empty() {
+            self.update_mapping(client, name, update).await?;
+            return Ok(true);
+        }
+        let writable = alias.get("is_write_index") != Some(&Value::Bool(false));
+        if filter_there.is_none() || !writable {
+            let doing = format!("set the filter of alias {}", self.alias);
+            let body = json!({"actions": [{"add": self.alias_action(name)}]});
+            client
+                .demand(Method::Post, "_aliases", Payload::Json(body), &doing)
+                .await?;
+            tracing::warn!(index = %name, alias = %self.alias, "the alias lacked its filter or was not writable; mended");
+            return Ok(true);
+        }
+        Ok(false)
+    }
+
+    /// # Errors
+    /// [`SinkError::Refused`] where the index is another topic's, or its mapping contradicts.
+    fn compare(&self, mark: &Mark, name: &str, mappings: &Value) -> Result<Comparison, SinkError> {
         let Some(there) = Mark::read(mappings) else {
             return Err(SinkError::Refused(format!(
                 "index {name} behind alias {} was not made by twolane (its mapping has no _meta.twolane): write to another name, or delete it",
@@ -241,42 +314,10 @@ impl Plan {
                 difference.contradictions.join(", ")
             )));
         }
-        let filter_there = alias.get("filter");
-        if filter_there.is_some_and(|f| *f != filter()) {
-            return Err(SinkError::Refused(format!(
-                "alias {} has a filter of its own, so readers may see deleted rows: set its filter to {} and give the other filter another alias",
-                self.alias,
-                filter()
-            )));
-        }
-        let mut update = Map::new();
-        if raised {
-            if let Some(meta) = mappings.get("_meta") {
-                update.insert(String::from("_meta"), meta.clone());
-            }
-            set_mark(&mut update, mark);
-        }
-        if !difference.missing.is_empty() {
-            update.insert(
-                String::from("properties"),
-                Value::Object(difference.missing),
-            );
-        }
-        if !update.is_empty() {
-            self.update_mapping(client, name, update).await?;
-            return Ok(true);
-        }
-        let writable = alias.get("is_write_index") != Some(&Value::Bool(false));
-        if filter_there.is_none() || !writable {
-            let doing = format!("set the filter of alias {}", self.alias);
-            let body = json!({"actions": [{"add": self.alias_action(name)}]});
-            client
-                .demand(Method::Post, "_aliases", Payload::Json(body), &doing)
-                .await?;
-            tracing::warn!(index = %name, alias = %self.alias, "the alias lacked its filter or was not writable; mended");
-            return Ok(true);
-        }
-        Ok(false)
+        Ok(Comparison {
+            raised,
+            missing: difference.missing,
+        })
     }
 
     async fn update_mapping(

@@ -161,6 +161,13 @@ impl SinkHub for ElasticsearchHub {
         Box::pin(self.ensure(identity))
     }
 
+    fn inspect<'a>(&'a self, identity: &'a TopicIdentity) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(async move {
+            let mark = Mark::new(identity, &self.pipeline);
+            self.plan.inspect(&self.client, &mark).await
+        })
+    }
+
     fn connect(&self) -> Result<Arc<dyn Sink>, SinkError> {
         Ok(Arc::new(ElasticsearchSink::new(
             &self.plan.alias,

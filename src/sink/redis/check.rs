@@ -148,6 +148,41 @@ pub(super) fn identity(
     }))
 }
 
+/// What the stored topic, topic id, epoch and partitions are to ours.
+///
+/// # Errors
+/// As [`identity`], and [`SinkError::Refused`] where a branch has yet to make or renew them.
+pub(super) fn standing(
+    stored: &Value,
+    ours: &TopicIdentity,
+    branch: &str,
+) -> Result<(), SinkError> {
+    let Value::Array(found) = stored else {
+        return Err(unexpected("reading the topic's identity", stored));
+    };
+    let text = |i: usize| match found.get(i) {
+        Some(Value::BulkString(bytes)) => std::str::from_utf8(bytes).ok(),
+        _ => None,
+    };
+    let (id, epoch) = (text(1), text(2).and_then(|e| e.parse::<u16>().ok()));
+    let (Some(id), Some(epoch)) = (id, epoch) else {
+        return Err(SinkError::Refused(format!(
+            "Redis holds nothing of {branch}, or has forgotten it: run the pipeline, which fills it, then try again"
+        )));
+    };
+    if id != ours.topic_id && epoch < ours.epoch {
+        return Err(SinkError::Refused(format!(
+            "Redis holds {branch} under epoch {epoch} still: run the pipeline, which fills it under epoch {}, then try again",
+            ours.epoch
+        )));
+    }
+    let partitions = text(3).and_then(|p| p.parse().ok());
+    if id == ours.topic_id && epoch == ours.epoch && partitions == Some(ours.partitions) {
+        return Ok(());
+    }
+    identity(stored, ours, branch)
+}
+
 /// An answer that no script gives: another program answers here, or a proxy in between.
 pub(super) fn unexpected(doing: &str, answer: &Value) -> SinkError {
     let kind = match answer {
@@ -221,6 +256,26 @@ mod tests {
             with("maxmemory_policy", "x"),
             SinkError::Unavailable { alarm: true, .. }
         ));
+    }
+
+    #[test]
+    fn a_stored_identity_is_compared_without_being_made() {
+        let bulk = |s: &str| Value::BulkString(s.as_bytes().to_vec());
+        let stored = |id: &str, epoch: &str, partitions: &str| {
+            Value::Array(vec![bulk("t"), bulk(id), bulk(epoch), bulk(partitions)])
+        };
+        standing(&stored("id1", "3", "8"), &ours(), "p.redis").unwrap();
+        let refused = |stored: &Value| {
+            let error = standing(stored, &ours(), "p.redis").unwrap_err();
+            assert!(matches!(error, SinkError::Refused(_)), "{error}");
+            error.to_string()
+        };
+        let nothing = Value::Array(vec![Value::Nil, Value::Nil, Value::Nil, Value::Nil]);
+        assert!(refused(&nothing).contains("run the pipeline"));
+        assert!(refused(&stored("id0", "2", "8")).contains("run the pipeline"));
+        assert!(refused(&stored("id0", "3", "8")).contains("set epoch = 4"));
+        assert!(refused(&stored("id1", "2", "8")).contains("set epoch = 2"));
+        assert!(refused(&stored("id1", "3", "4")).contains("8 now"));
     }
 
     #[test]

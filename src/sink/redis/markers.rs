@@ -269,6 +269,25 @@ impl Markers {
         link.unless_refused(&answer, doing)?;
         check::identity(&answer, identity, &self.branch)
     }
+
+    /// Compares the topic's identity and makes nothing.
+    ///
+    /// # Errors
+    /// As [`Markers::identify`]; refused also where there is none, or one of a lower epoch.
+    pub(super) async fn compare(
+        &self,
+        link: &Link,
+        wire: &Wire,
+        identity: &TopicIdentity,
+    ) -> Result<(), SinkError> {
+        let doing = "reading the topic's identity from Redis";
+        let mut pipeline = Pipeline::new();
+        let names = ["topic", "topic_id", "epoch", "partitions"];
+        pipeline.cmd("HMGET").arg(&self.key).arg(&names);
+        let answer = one(link.send(wire, &pipeline, doing).await?);
+        link.unless_refused(&answer, doing)?;
+        check::standing(&answer, identity, &self.branch)
+    }
 }
 
 /// The answer to a pipeline of one command.

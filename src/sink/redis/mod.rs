@@ -33,7 +33,7 @@ use futures_util::future::BoxFuture;
 
 use self::check::Info;
 use self::encode::Encoder;
-use self::link::{Link, Shared};
+use self::link::{Link, Shared, Wire};
 use self::markers::{Intent, Markers, lacks_script, one};
 use self::memory::Memory;
 use self::trouble::Cure;
@@ -101,6 +101,18 @@ impl RedisHub {
     }
 
     async fn check_server(&self, identity: &TopicIdentity) -> Result<(), SinkError> {
+        let wire = self.suitable_server().await?;
+        self.markers.identify(&self.link, &wire, identity).await?;
+        *self.identity() = Some(identity.clone());
+        Ok(())
+    }
+
+    async fn inspect_server(&self, identity: &TopicIdentity) -> Result<(), SinkError> {
+        let wire = self.suitable_server().await?;
+        self.markers.compare(&self.link, &wire, identity).await
+    }
+
+    async fn suitable_server(&self) -> Result<Wire, SinkError> {
         let doing = "asking Redis what it is";
         let wire = self.link.wire().await?;
         let mut pipeline = Pipeline::new();
@@ -120,9 +132,7 @@ impl RedisHub {
             }
         }
         info.suits()?;
-        self.markers.identify(&self.link, &wire, identity).await?;
-        *self.identity() = Some(identity.clone());
-        Ok(())
+        Ok(wire)
     }
 
     async fn resume_partition(
@@ -161,6 +171,10 @@ impl SinkHub for RedisHub {
 
     fn check<'a>(&'a self, identity: &'a TopicIdentity) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(self.check_server(identity))
+    }
+
+    fn inspect<'a>(&'a self, identity: &'a TopicIdentity) -> BoxFuture<'a, Result<(), SinkError>> {
+        Box::pin(self.inspect_server(identity))
     }
 
     fn connect(&self) -> Result<Arc<dyn Sink>, SinkError> {
