@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well; 1 the command failed; 2 the command line, the settings, a topic or a pipeline
 //! is wrong.
 
+mod dead;
 pub mod demo;
 mod reference;
 mod validate;
@@ -34,6 +35,8 @@ enum Command {
     Demo(demo::run::Args),
     /// Check the settings, topics and pipelines; each problem is one line with its file, line and column
     Validate(validate::Args),
+    /// Look at dead letters, and write them into their sinks again
+    Dead(dead::Args),
     /// Print a reference page in Markdown
     Reference(reference::Args),
 }
@@ -45,6 +48,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Demo(args) => demo::run::run(&args),
         Command::Validate(args) => validate::run(&args, &options),
+        Command::Dead(args) => dead::run(&args, &options),
         Command::Reference(args) => reference::run(&args),
     };
     result.unwrap_or_else(|error| {
