@@ -20,6 +20,7 @@ pub mod sink;
 pub mod commit;
 
 pub mod branch;
+pub mod lane;
 pub mod retry;
 pub mod supervise;
 

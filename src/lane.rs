@@ -1,0 +1,64 @@
+//! The durable lane of one process: every branch of the pipelines that it runs.
+
+use std::sync::Arc;
+
+use crate::branch::{self, Branch, RunningBranch};
+use crate::config::{PipelineSpec, Settings};
+use crate::sink::SinkError;
+use crate::supervise::Tree;
+
+/// Branches at work.
+pub struct Lane {
+    branches: Vec<RunningBranch>,
+    tree: Arc<Tree>,
+}
+
+// === impl Lane ===
+
+impl Lane {
+    /// Starts every branch of these pipelines. Must be called within an actix system. Servers that are away
+    /// are waited for, each branch for itself.
+    ///
+    /// # Errors
+    /// [`SinkError::Refused`] where a spec makes no branch; then none is left running.
+    pub async fn start(
+        settings: &Arc<Settings>,
+        pipelines: &[Arc<PipelineSpec>],
+    ) -> Result<Self, SinkError> {
+        let mut lane = Self {
+            branches: Vec::new(),
+            tree: Arc::new(Tree::default()),
+        };
+        for pipeline in pipelines {
+            for sink in &pipeline.sinks {
+                match branch::start(settings, pipeline, sink, &lane.tree) {
+                    Ok(running) => lane.branches.push(running),
+                    Err(why) => {
+                        lane.stop().await;
+                        return Err(why);
+                    }
+                }
+            }
+        }
+        Ok(lane)
+    }
+
+    /// The branches, in the order of the pipelines and their sinks.
+    pub fn branches(&self) -> Vec<Arc<Branch>> {
+        self.branches
+            .iter()
+            .map(|b| Arc::clone(&b.branch))
+            .collect()
+    }
+
+    /// Their actors.
+    pub fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
+    /// Drains, commits and ends every branch, all at once, each within the settings' shutdown deadline.
+    pub async fn stop(self) {
+        let stops = self.branches.into_iter().map(RunningBranch::stop);
+        futures_util::future::join_all(stops).await;
+    }
+}
