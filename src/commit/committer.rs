@@ -25,6 +25,11 @@ const ENDS_EVERY: Duration = Duration::from_secs(1);
 /// How often tombstones past the horizon are removed.
 const PURGE_EVERY: Duration = Duration::from_secs(3_600);
 
+/// How often an alarm that goes on is logged.
+const REMIND: Duration = Duration::from_secs(60);
+/// Kafka's own default for `retention.ms`: 7 days.
+const DEFAULT_RETENTION_MS: u64 = 604_800_000;
+
 /// The committer's actor.
 pub struct Committer {
     branch: Arc<Branch>,
@@ -126,7 +131,18 @@ async fn rewind(branch: Arc<Branch>) {
 }
 
 async fn ask_ends(branch: Arc<Branch>) {
+    let mut warned: Option<Instant> = None;
     loop {
+        if let Some(why) = behind_retention(&branch)
+            && warned.is_none_or(|t| t.elapsed() >= REMIND)
+        {
+            warned = Some(Instant::now());
+            tracing::error!(
+                branch = branch.name,
+                topic = branch.topic().name,
+                "an operator must act: {why}"
+            );
+        }
         for (mark, _) in branch.ledger.marks() {
             if let Ok((_, end)) = branch.probe.watermarks(mark.partition).await {
                 branch.stats.partition(mark.partition, |p| p.end = end);
@@ -134,6 +150,28 @@ async fn ask_ends(branch: Arc<Branch>) {
         }
         tokio::time::sleep(ENDS_EVERY).await;
     }
+}
+
+/// Whether the branch is so far behind that the log may forget what it has not read.
+fn behind_retention(branch: &Branch) -> Option<String> {
+    let config = &branch.topic().config;
+    if config.get("cleanup.policy").is_some_and(|p| p == "compact") {
+        return None;
+    }
+    let retention = match config.get("retention.ms") {
+        Some(ms) => u64::try_from(ms.parse::<i64>().ok()?).ok()?,
+        None => DEFAULT_RETENTION_MS,
+    };
+    let lag: i64 = branch.stats.partitions().values().map(|p| p.lag()).sum();
+    let age = branch.stats.last_freshness()?.as_millis();
+    (lag > 0 && age > u128::from(retention / 2)).then(|| {
+        format!(
+            "{lag} records behind, the last one acknowledged was {} s old, and the log keeps records for {} s: what it removes \
+             unread needs a backfill. Add workers, or raise retention.ms",
+            age / 1_000,
+            retention / 1_000
+        )
+    })
 }
 
 async fn purge(branch: Arc<Branch>) {

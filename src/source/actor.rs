@@ -209,8 +209,13 @@ async fn consume(
     let mut state = branch.control.watch();
     let mut asked_to_stop = false;
     let mut beginning = FuturesUnordered::new();
-    let mut check = tokio::time::interval(CHECK_EVERY);
-    check.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Beside the rest, since a sink that hangs must hold up neither rebalances nor a stop.
+    let mut checks = std::pin::pin!(async {
+        loop {
+            tokio::time::sleep(CHECK_EVERY).await;
+            still_itself(branch, &identity).await;
+        }
+    });
     let ended = loop {
         tokio::select! {
             event = from_poller.recv() => match event {
@@ -227,7 +232,7 @@ async fn consume(
                 None => break Err("the poll thread is gone".to_owned()),
             },
             Some(began) = beginning.next(), if !beginning.is_empty() => {
-                if let Some(mark) = began && to_poller.try_send(Command::Begin(mark)).is_err() {
+                if let Some(begin) = began && to_poller.try_send(begin).is_err() {
                     break Err("the poll thread takes no commands".to_owned());
                 }
             }
@@ -249,7 +254,7 @@ async fn consume(
                     break Err("the poll thread takes no commands".to_owned());
                 }
             }
-            _ = check.tick() => still_itself(branch, &identity).await,
+            () = &mut checks => {}
         }
     };
     branch.commands.set(None);
@@ -293,12 +298,17 @@ async fn still_itself(branch: &Branch, identity: &TopicIdentity) {
 }
 
 /// Finds where to read an assigned partition from; `None` where that halted the branch.
-async fn begin(branch: &Branch, identity: &TopicIdentity, partition: i32) -> Option<Mark> {
+async fn begin(branch: &Branch, identity: &TopicIdentity, partition: i32) -> Option<Command> {
     let mut delays = Delays::server();
     let mut logged = false;
     loop {
         match offset_to_begin(branch, identity, partition).await {
-            Ok(offset) => return Some(Mark { partition, offset }),
+            Ok((offset, committed)) => {
+                return Some(Command::Begin {
+                    mark: Mark { partition, offset },
+                    committed,
+                });
+            }
             Err(Unready::Halt(why)) => {
                 branch.halt(why);
                 return None;
@@ -318,11 +328,12 @@ async fn begin(branch: &Branch, identity: &TopicIdentity, partition: i32) -> Opt
     }
 }
 
+/// The offset, and the group's committed one.
 async fn offset_to_begin(
     branch: &Branch,
     identity: &TopicIdentity,
     partition: i32,
-) -> Result<i64, Unready> {
+) -> Result<(i64, Option<i64>), Unready> {
     let topic = &branch.topic().name;
     let now = branch.probe.identity().await?;
     if now != *identity {
@@ -366,5 +377,5 @@ async fn offset_to_begin(
     if from < low && !compacted {
         return Err(backfill(from));
     }
-    Ok(from.max(low))
+    Ok((from.max(low), committed))
 }

@@ -32,8 +32,13 @@ use crate::route::{Incoming, Router};
 /// What the poller is asked to do.
 #[derive(Debug)]
 pub enum Command {
-    /// Reads an assigned partition from this offset on.
-    Begin(Mark),
+    /// Reads an assigned partition.
+    Begin {
+        /// From this offset on.
+        mark: Mark,
+        /// The group's committed offset, which may be higher: the sink may have forgotten what it had.
+        committed: Option<i64>,
+    },
     /// Goes back to a partition's watermark.
     Rewind(i32),
     /// Commits watermarks, each for the generation that it was read in.
@@ -265,7 +270,7 @@ impl Poller {
 
     fn obey(&mut self, command: Command) -> Result<(), String> {
         match command {
-            Command::Begin(mark) => self.begin(mark),
+            Command::Begin { mark, committed } => self.begin(mark, committed),
             Command::Rewind(partition) => {
                 if let Some(offset) = self.ledger().rewind(partition) {
                     let branch = &self.group().branch;
@@ -290,7 +295,7 @@ impl Poller {
         }
     }
 
-    fn begin(&mut self, mark: Mark) -> Result<(), String> {
+    fn begin(&mut self, mark: Mark, committed: Option<i64>) -> Result<(), String> {
         let group = self.group();
         if !lock(&group.assigned).contains(&mark.partition) {
             return Ok(());
@@ -300,15 +305,16 @@ impl Poller {
         if self.seek(mark)? {
             self.ledger().open(mark.partition, mark.offset);
             let group = self.group();
+            let committed = {
+                let mut known = lock(&group.committed);
+                let at = known.entry(mark.partition).or_insert(0);
+                *at = (*at).max(committed.unwrap_or(0));
+                *at
+            };
             group.branch.stats.partition(mark.partition, |p| {
                 p.watermark = mark.offset;
-                p.committed = mark.offset;
+                p.committed = committed;
             });
-            let mut known = lock(&group.committed);
-            // A sink that forgot goes back behind the commit; the commit stays where it is until then.
-            let at = known.entry(mark.partition).or_insert(mark.offset);
-            *at = (*at).max(mark.offset);
-            drop(known);
             if !self.paused {
                 let tpl = self.list([mark.partition]);
                 self.consumer.resume(&tpl).map_err(|e| e.to_string())?;
