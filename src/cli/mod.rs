@@ -6,6 +6,7 @@
 mod dead;
 pub mod demo;
 mod reference;
+mod run;
 mod validate;
 
 use std::path::PathBuf;
@@ -31,6 +32,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the pipelines until SIGINT or SIGTERM
+    Run(run::Args),
     /// Show the whole lane on this machine: a database that changes, both sinks, and a comparison of every row
     Demo(demo::run::Args),
     /// Check the settings, topics and pipelines; each problem is one line with its file, line and column
@@ -46,6 +49,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let options = LoadOptions::from_process(cli.settings);
     let result = match cli.command {
+        Command::Run(args) => run::run(&args, &options),
         Command::Demo(args) => demo::run::run(&args),
         Command::Validate(args) => validate::run(&args, &options),
         Command::Dead(args) => dead::run(&args, &options),

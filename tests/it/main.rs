@@ -9,4 +9,5 @@ mod elasticsearch_secure;
 mod elasticsearch_sink;
 mod elasticsearch_support;
 mod redis_sink;
+mod lane;
 mod stack;

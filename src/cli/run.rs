@@ -1,0 +1,58 @@
+//! `twolane run`: runs the pipelines until it is told to stop.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+
+use super::WRONG_INPUT;
+use crate::config::{self, LoadOptions, PipelineSpec, Settings};
+use crate::lane::Lane;
+
+/// Arguments of `run`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The pipelines to run [default: all of them]
+    pipelines: Vec<String>,
+}
+
+/// Runs until SIGINT or SIGTERM, then drains and commits; or until a supervisor gives up, which is a failure.
+pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
+    let config = match config::load(options) {
+        Ok(config) => config,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Ok(ExitCode::from(WRONG_INPUT));
+        }
+    };
+    let pipelines: Vec<Arc<PipelineSpec>> = config
+        .select(&args.pipelines)
+        .map_err(|why| anyhow!(why))?
+        .into_iter()
+        .cloned()
+        .map(Arc::new)
+        .collect();
+    let settings = Arc::new(config.settings);
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(&settings.log.filter).init();
+    actix::System::new().block_on(until_stopped(settings, pipelines))
+}
+
+async fn until_stopped(
+    settings: Arc<Settings>,
+    pipelines: Vec<Arc<PipelineSpec>>,
+) -> anyhow::Result<ExitCode> {
+    let lane = Lane::start(&settings, &pipelines).await?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .context("listening for SIGTERM")?;
+    let failed = tokio::select! {
+        _ = tokio::signal::ctrl_c() => None,
+        _ = terminate.recv() => None,
+        reason = lane.tree().escalated() => Some(reason),
+    };
+    tracing::info!("draining for at most {:?}", settings.shutdown);
+    lane.stop().await;
+    match failed {
+        None => Ok(ExitCode::SUCCESS),
+        Some(reason) => Err(anyhow!("a supervisor gave up: {reason}")),
+    }
+}
