@@ -33,7 +33,10 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         .map(Arc::new)
         .collect();
     let settings = Arc::new(config.settings);
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(&settings.log.filter).init();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(&settings.log.filter)
+        .init();
     actix::System::new().block_on(until_stopped(settings, pipelines))
 }
 

@@ -8,9 +8,6 @@ use crate::config::{GroupProtocol, KafkaSettings};
 /// Addresses, security, and the operator's further properties.
 pub fn client_config(kafka: &KafkaSettings) -> ClientConfig {
     let mut c = ClientConfig::new();
-    for (key, value) in &kafka.properties {
-        c.set(key, value);
-    }
     c.set("bootstrap.servers", &kafka.brokers)
         .set("client.id", "twolane")
         .set("allow.auto.create.topics", "false")
@@ -28,7 +25,15 @@ pub fn client_config(kafka: &KafkaSettings) -> ClientConfig {
     optional("sasl.password", kafka.password.as_ref().map(|p| p.expose()));
     let ca = kafka.ca_file.as_ref().map(|p| p.to_string_lossy());
     optional("ssl.ca.location", ca.as_deref());
+    operators(&mut c, kafka);
     c
+}
+
+/// The operator's properties win over ours; those that would break a rule were refused with the settings.
+fn operators(c: &mut ClientConfig, kafka: &KafkaSettings) {
+    for (key, value) in &kafka.properties {
+        c.set(key, value);
+    }
 }
 
 /// A member of `group`. Offsets are stored by hand, once they are resolved, and a partition without a
@@ -63,5 +68,6 @@ pub fn consumer_config(kafka: &KafkaSettings, group: &str) -> ClientConfig {
             ),
         GroupProtocol::Consumer => c.set("group.protocol", "consumer"),
     };
+    operators(&mut c, kafka);
     c
 }

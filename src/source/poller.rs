@@ -3,7 +3,7 @@
 //! Promises: every record of an open partition is taken once a generation and in order; a partition's
 //! generation opens only here, together with the seek that begins it, so that no record is skipped; an offset
 //! is committed only for the generation that resolved it, never below the one committed before, and only
-//! through `store_offset`, which refuses a partition that is no longer ours. Before partitions are given up
+//! through a stored offset, which refuses a partition that is no longer ours. Before partitions are given up
 //! it stops taking, waits for what is in flight within a deadline, and commits.
 //!
 //! It has a thread to itself since librdkafka calls back on whichever thread polls, and draining before a
@@ -574,8 +574,12 @@ impl Group {
             if mark.offset <= *at {
                 continue;
             }
-            // The call takes the last offset done with, and stores the one after it.
-            match consumer.store_offset(topic, mark.partition, mark.offset - 1) {
+            // `store_offset` would commit one past what it is given; the list is taken as it stands.
+            let mut tpl = TopicPartitionList::new();
+            let stored = tpl
+                .add_partition_offset(topic, mark.partition, Offset::Offset(mark.offset))
+                .and_then(|()| consumer.store_offsets(&tpl));
+            match stored {
                 Ok(()) => {
                     *at = mark.offset;
                     any = true;

@@ -8,6 +8,6 @@ mod elasticsearch_identity;
 mod elasticsearch_secure;
 mod elasticsearch_sink;
 mod elasticsearch_support;
-mod redis_sink;
 mod lane;
+mod redis_sink;
 mod stack;

@@ -139,14 +139,23 @@ impl Rig {
 
     /// Starts the lane.
     pub async fn start(&self) -> Lane {
-        let pipelines: Vec<_> = self.config.pipelines.iter().cloned().map(Arc::new).collect();
+        let pipelines: Vec<_> = self
+            .config
+            .pipelines
+            .iter()
+            .cloned()
+            .map(Arc::new)
+            .collect();
         let settings = Arc::new(self.config.settings.clone());
-        Lane::start(&settings, &pipelines).await.expect("the lane starts")
+        Lane::start(&settings, &pipelines)
+            .await
+            .expect("the lane starts")
     }
 
     /// Sends a record and waits until it is acknowledged; returns its partition and offset.
     pub async fn send(&self, key: Option<&str>, value: Option<&str>) -> (i32, i64) {
-        self.send_to(None, key.map(str::as_bytes), value.map(str::as_bytes)).await
+        self.send_to(None, key.map(str::as_bytes), value.map(str::as_bytes))
+            .await
     }
 
     /// The same with raw bytes, to a partition of choice.
@@ -167,7 +176,8 @@ impl Rig {
 
     /// Row `id` is now `{id, rev, name}`.
     pub async fn upsert(&self, id: i64, rev: i64, name: &str) -> (i32, i64) {
-        self.send(Some(&key(id)), Some(&event("u", id, rev, name))).await
+        self.send(Some(&key(id)), Some(&event("u", id, rev, name)))
+            .await
     }
 
     /// Row `id` is deleted: the event and the tombstone behind it.
@@ -178,11 +188,11 @@ impl Rig {
 
     /// Sends many records, several in flight.
     pub async fn send_all(&self, records: &[(String, Option<String>)]) {
-        let sends = records.iter().map(|(k, v)| self.send(Some(k), v.as_deref()));
-        let mut stream = futures_util::stream::StreamExt::buffered(
-            futures_util::stream::iter(sends),
-            512,
-        );
+        let sends = records
+            .iter()
+            .map(|(k, v)| self.send(Some(k), v.as_deref()));
+        let mut stream =
+            futures_util::stream::StreamExt::buffered(futures_util::stream::iter(sends), 512);
         while futures_util::StreamExt::next(&mut stream).await.is_some() {}
     }
 
@@ -190,7 +200,10 @@ impl Rig {
     pub async fn document(&self, id: i64) -> Option<(u64, serde_json::Value)> {
         let url = format!("{}/{}/_doc/{id}", self.elasticsearch, self.index);
         let found: serde_json::Value = reqwest::get(url).await.ok()?.json().await.ok()?;
-        Some((found.get("_version")?.as_u64()?, found.get("_source")?.clone()))
+        Some((
+            found.get("_version")?.as_u64()?,
+            found.get("_source")?.clone(),
+        ))
     }
 
     /// Rows visible through the alias, after a refresh.
@@ -215,7 +228,10 @@ impl Rig {
 
     pub async fn redis(&self) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(self.redis.as_str()).expect("a client");
-        client.get_multiplexed_async_connection().await.expect("Redis")
+        client
+            .get_multiplexed_async_connection()
+            .await
+            .expect("Redis")
     }
 }
 
@@ -283,9 +299,14 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut()
 /// Waits until the branches have resolved this many records in all, each, and hold none.
 pub async fn resolved(branches: &[Arc<Branch>], records: u64) {
     for branch in branches {
-        until(&format!("{} to resolve {records} records: {:?}", branch.name, branch.ledger.tally()), || async {
-            sum(branch) - abandoned(branch) >= records && branch.ledger.pending() == 0
-        })
+        until(
+            &format!(
+                "{} to resolve {records} records: {:?}",
+                branch.name,
+                branch.ledger.tally()
+            ),
+            || async { sum(branch) - abandoned(branch) >= records && branch.ledger.pending() == 0 },
+        )
         .await;
     }
 }
@@ -293,10 +314,16 @@ pub async fn resolved(branches: &[Arc<Branch>], records: u64) {
 /// Everything that left the ledger.
 pub fn sum(branch: &Branch) -> u64 {
     let t = branch.ledger.tally();
-    [&t.applied, &t.superseded, &t.filtered, &t.dead_lettered, &t.abandoned]
-        .iter()
-        .map(|c| c.load(Ordering::Relaxed))
-        .sum()
+    [
+        &t.applied,
+        &t.superseded,
+        &t.filtered,
+        &t.dead_lettered,
+        &t.abandoned,
+    ]
+    .iter()
+    .map(|c| c.load(Ordering::Relaxed))
+    .sum()
 }
 
 pub fn consumed(branch: &Branch) -> u64 {
