@@ -366,7 +366,7 @@ impl Poller {
         self.flush()?;
         let started = Instant::now();
         loop {
-            let bytes = self.held.as_ref().map_or(0, |m| size_of_held(m));
+            let bytes = self.held.as_ref().map_or(0, size_of_held);
             let group = self.group();
             let (budget, ledger) = (Arc::clone(&group.branch.budget), self.ledger());
             let room = if self.paused {

@@ -12,7 +12,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::commit::{Claim, Resolution};
 use crate::decode::{DecodeError, Decoder};
-use crate::event::{Batch, Changes, Origin, Pass, Record, Shape, Version};
+use crate::event::{Batch, Changes, Origin, Pass, Record, Shape, SourcePosition, Version};
 use crate::route::Chunk;
 use crate::transform::Projection;
 
@@ -72,13 +72,11 @@ impl Job {
     /// Decodes a record of `chunk` and adds what it writes. On an error nothing was added.
     pub fn add(
         &mut self,
-        chunk: &Arc<Chunk>,
-        index: usize,
+        (chunk, index): (&Arc<Chunk>, usize),
         (claim, record): (Claim, &Record<'_>),
         version: Version,
-        decoder: &mut dyn Decoder,
-        projection: &mut Projection,
-        seen: impl FnOnce(&crate::event::SourcePosition<'_>),
+        (decoder, projection): (&mut dyn Decoder, &mut Projection),
+        seen: impl FnOnce(&SourcePosition<'_>),
     ) -> Result<Added, DecodeError> {
         let changes = decoder.decode(record)?;
         let one;

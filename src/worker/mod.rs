@@ -101,12 +101,10 @@ impl Worker {
         };
         let (seen, stats) = (&mut self.seen, &self.branch.stats);
         let added = self.building.add(
-            chunk,
-            index,
+            (chunk, index),
             (claim, &record),
             version,
-            &mut *self.decoder,
-            &mut self.projection,
+            (&mut *self.decoder, &mut self.projection),
             |source| {
                 let seen = seen.entry(record.position.partition).or_default();
                 if seen.is_rewind(source, record.position.offset) {

@@ -40,6 +40,17 @@ fn consumed_is_the_sum_of_the_five_at_rest_and_both_sinks_hold_the_newest() {
             }
         }
         lane.stop().await;
+        for branch in &branches {
+            for (partition, committed) in branch.probe.committed().await.expect("offsets") {
+                let (_, end) = branch.probe.watermarks(partition).await.expect("ends");
+                assert_eq!(
+                    committed,
+                    Some(end),
+                    "{} partition {partition}",
+                    branch.name
+                );
+            }
+        }
         // what was committed is what was there: a second lane finds nothing to do
         let lane = rig.start().await;
         rig.upsert(1, 21, "eve").await;
