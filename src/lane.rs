@@ -24,10 +24,11 @@ impl Lane {
     pub async fn start(
         settings: &Arc<Settings>,
         pipelines: &[Arc<PipelineSpec>],
+        tree: Arc<Tree>,
     ) -> Result<Self, SinkError> {
         let mut lane = Self {
             branches: Vec::new(),
-            tree: Arc::new(Tree::default()),
+            tree,
         };
         for pipeline in pipelines {
             for sink in &pipeline.sinks {

@@ -8,6 +8,8 @@ use anyhow::{Context as _, anyhow};
 use super::WRONG_INPUT;
 use crate::config::{self, LoadOptions, PipelineSpec, Settings};
 use crate::lane::Lane;
+use crate::ops;
+use crate::supervise::Tree;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
@@ -33,10 +35,7 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         .map(Arc::new)
         .collect();
     let settings = Arc::new(config.settings);
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(&settings.log.filter)
-        .init();
+    ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
     actix::System::new().block_on(until_stopped(settings, pipelines))
 }
 
@@ -44,7 +43,18 @@ async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
 ) -> anyhow::Result<ExitCode> {
-    let lane = Lane::start(&settings, &pipelines).await?;
+    let tree = Arc::new(Tree::default());
+    let lanes = ops::Lanes::new(Arc::clone(&tree));
+    let admin = ops::admin::serve(settings.admin.listen, Arc::clone(&lanes) as _)
+        .map_err(|why| anyhow!(why))?;
+    let lane = match Lane::start(&settings, &pipelines, tree).await {
+        Ok(lane) => lane,
+        Err(why) => {
+            admin.stop().await;
+            return Err(why.into());
+        }
+    };
+    lanes.started(lane.branches());
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("listening for SIGTERM")?;
     let failed = tokio::select! {
@@ -54,6 +64,7 @@ async fn until_stopped(
     };
     tracing::info!("draining for at most {:?}", settings.shutdown);
     lane.stop().await;
+    admin.stop().await;
     match failed {
         None => Ok(ExitCode::SUCCESS),
         Some(reason) => Err(anyhow!("a supervisor gave up: {reason}")),

@@ -24,8 +24,8 @@ pub struct Rig {
     pub index: String,
     pub prefix: String,
     pub config: Config,
-    pub dir: tempfile::TempDir,
-    pub kafka: String,
+    /// Goes with the rig.
+    _dir: tempfile::TempDir,
     pub elasticsearch: String,
     pub redis: String,
     producer: FutureProducer,
@@ -129,8 +129,7 @@ impl Rig {
             index: unique,
             topic,
             config,
-            dir,
-            kafka,
+            _dir: dir,
             elasticsearch: stack.get("ELASTICSEARCH").to_owned(),
             redis: stack.get("REDIS").to_owned(),
             producer,
@@ -147,7 +146,7 @@ impl Rig {
             .map(Arc::new)
             .collect();
         let settings = Arc::new(self.config.settings.clone());
-        Lane::start(&settings, &pipelines)
+        Lane::start(&settings, &pipelines, Arc::default())
             .await
             .expect("the lane starts")
     }
