@@ -12,7 +12,8 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc;
 
 use super::ProbeError;
-use super::poller::{self, Command, Event};
+use super::command::{Command, Event};
+use super::poller;
 use crate::branch::{Branch, State};
 use crate::event::Mark;
 use crate::retry::Delays;

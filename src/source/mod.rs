@@ -4,12 +4,15 @@
 mod actor;
 mod budget;
 mod client;
+mod command;
+mod group;
 mod poller;
 mod probe;
+mod room;
 mod topic_id;
 
 pub use actor::{Commands, Source};
 pub use budget::{Budget, Permit};
 pub use client::{client_config, consumer_config};
-pub use poller::Command;
+pub use command::Command;
 pub use probe::{Probe, ProbeError};

@@ -1,0 +1,36 @@
+//! What the source and its poller tell each other.
+
+use std::time::Duration;
+
+use crate::event::Mark;
+
+/// What the poller is asked to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Reads an assigned partition.
+    Begin {
+        /// From this offset on.
+        mark: Mark,
+        /// The group's committed offset, which may be higher: the sink may have forgotten what it had.
+        committed: Option<i64>,
+    },
+    /// Goes back to a partition's watermark.
+    Rewind(i32),
+    /// Commits watermarks, each for the generation that it was read in.
+    Commit(Vec<(Mark, u64)>),
+    /// Leaves the group, after draining for at most this long.
+    Stop(Duration),
+}
+
+/// What the poller tells the source.
+#[derive(Debug)]
+pub enum Event {
+    /// Partitions came, and wait for [`Command::Begin`].
+    Assigned(Vec<i32>),
+    /// Partitions went.
+    Revoked(Vec<i32>),
+    /// A partition must be begun anew: its seek failed.
+    Lost(i32),
+    /// The thread has ended.
+    Ended(Result<(), String>),
+}

@@ -1,0 +1,228 @@
+//! What the consumer's callbacks share with the poll loop: assignments, giving partitions up, commits.
+//!
+//! librdkafka calls back on the thread that polls, so everything here runs on the poller's thread, and may
+//! block it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use super::command::Event;
+use super::poller::SEEK;
+use crate::branch::Branch;
+use crate::event::Mark;
+use crate::route::Router;
+
+/// The consumer's context.
+pub(super) struct Group {
+    pub(super) branch: Arc<Branch>,
+    pub(super) router: Mutex<Router>,
+    pub(super) committed: Mutex<BTreeMap<i32, i64>>,
+    pub(super) assigned: Mutex<BTreeSet<i32>>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) runtime: tokio::runtime::Handle,
+}
+
+// === impl Group ===
+
+impl Group {
+    /// Drains these partitions within `deadline`, commits what is resolved, and ends their generations.
+    pub(super) fn give_up(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        partitions: &[i32],
+        deadline: Duration,
+    ) {
+        if let Err(gone) = lock(&self.router).flush() {
+            tracing::warn!(branch = self.branch.name, "{gone}");
+        }
+        let ledger = &self.branch.ledger;
+        if !ledger.wait_drained(partitions, deadline) {
+            tracing::warn!(
+                branch = self.branch.name,
+                topic = self.branch.topic().name,
+                ?partitions,
+                ?deadline,
+                "not drained in time: what is left will be consumed again"
+            );
+        }
+        let marks: Vec<(Mark, u64)> = ledger
+            .marks()
+            .into_iter()
+            .filter(|(m, _)| partitions.contains(&m.partition))
+            .collect();
+        for partition in partitions {
+            ledger.close(*partition);
+            self.branch.stats.forget_partition(*partition);
+        }
+        let plain: Vec<Mark> = marks.iter().map(|m| m.0).collect();
+        let checkpoint = async {
+            tokio::time::timeout(deadline.max(SEEK), self.branch.hub.checkpoint(&plain)).await
+        };
+        match self.runtime.block_on(checkpoint) {
+            Ok(Ok(())) => self.store(consumer, plain, CommitMode::Sync),
+            Ok(Err(why)) => {
+                tracing::warn!(branch = self.branch.name, "not committed: {why}");
+            }
+            Err(_) => {
+                tracing::warn!(branch = self.branch.name, "not committed: the sink is slow");
+            }
+        }
+        let mut known = lock(&self.committed);
+        let mut assigned = lock(&self.assigned);
+        for partition in partitions {
+            known.remove(partition);
+            assigned.remove(partition);
+        }
+    }
+
+    /// Commits watermarks whose generations still stand.
+    pub(super) fn commit(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        marks: Vec<(Mark, u64)>,
+        mode: CommitMode,
+    ) {
+        let current = marks.into_iter().filter(|(mark, generation)| {
+            let now = self.branch.ledger.mark(mark.partition);
+            now.is_some_and(|(_, g)| g == *generation)
+        });
+        self.store(consumer, current.map(|m| m.0).collect(), mode);
+    }
+
+    fn store(&self, consumer: &BaseConsumer<Self>, marks: Vec<Mark>, mode: CommitMode) {
+        let topic = &self.branch.topic().name;
+        let mut known = lock(&self.committed);
+        let mut any = false;
+        for mark in marks {
+            let at = known.entry(mark.partition).or_insert(0);
+            if mark.offset <= *at {
+                continue;
+            }
+            // `store_offset` would commit one past what it is given; the list is taken as it stands.
+            let mut tpl = TopicPartitionList::new();
+            let stored = tpl
+                .add_partition_offset(topic, mark.partition, Offset::Offset(mark.offset))
+                .and_then(|()| consumer.store_offsets(&tpl));
+            match stored {
+                Ok(()) => {
+                    *at = mark.offset;
+                    any = true;
+                    self.branch
+                        .stats
+                        .partition(mark.partition, |p| p.committed = mark.offset);
+                }
+                // No longer ours: whoever has it commits for itself.
+                Err(why) => tracing::debug!(topic, partition = mark.partition, "not stored: {why}"),
+            }
+        }
+        drop(known);
+        if any
+            && let Err(why) = consumer.commit_consumer_state(mode)
+            && why.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
+        {
+            tracing::warn!(branch = self.branch.name, topic, "committing: {why}");
+        }
+    }
+
+    fn tell(&self, event: Event) {
+        // The source outlives its poller but for its own failure, which ends the poller next.
+        if self.events.blocking_send(event).is_err() {
+            tracing::debug!(branch = self.branch.name, "the source is gone");
+        }
+    }
+
+    /// Time to drain before a revocation: well below the session timeout, past which the broker gives the
+    /// partitions to others anyway.
+    fn drain_deadline(&self) -> Duration {
+        self.branch.settings.kafka.session_timeout / 2
+    }
+}
+
+impl ClientContext for Group {
+    fn log(&self, level: RDKafkaLogLevel, fac: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg
+            | RDKafkaLogLevel::Alert
+            | RDKafkaLogLevel::Critical
+            | RDKafkaLogLevel::Error
+            | RDKafkaLogLevel::Warning => {
+                tracing::warn!(branch = self.branch.name, fac, "kafka client: {message}");
+            }
+            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!(branch = self.branch.name, fac, "kafka client: {message}");
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(branch = self.branch.name, "kafka client: {error}: {reason}");
+    }
+}
+
+impl ConsumerContext for Group {
+    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        if let Rebalance::Revoke(tpl) = rebalance {
+            let partitions = partitions(tpl);
+            tracing::info!(branch = self.branch.name, ?partitions, "revoked");
+            let ours: Vec<i32> = {
+                let assigned = lock(&self.assigned);
+                partitions
+                    .iter()
+                    .copied()
+                    .filter(|p| assigned.contains(p))
+                    .collect()
+            };
+            if !ours.is_empty() {
+                self.give_up(consumer, &ours, self.drain_deadline());
+                self.tell(Event::Revoked(ours));
+            }
+        }
+    }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(tpl) => {
+                let partitions = partitions(tpl);
+                if partitions.is_empty() {
+                    return;
+                }
+                tracing::info!(branch = self.branch.name, ?partitions, "assigned");
+                // Nothing is taken before the sink has said where to begin.
+                let paused = list(&self.branch.topic().name, partitions.iter().copied());
+                if let Err(why) = consumer.pause(&paused) {
+                    tracing::warn!(branch = self.branch.name, "pausing: {why}");
+                }
+                lock(&self.assigned).extend(partitions.iter().copied());
+                self.tell(Event::Assigned(partitions));
+            }
+            Rebalance::Revoke(_) => {}
+            Rebalance::Error(why) => {
+                tracing::warn!(branch = self.branch.name, "rebalancing: {why}");
+            }
+        }
+    }
+}
+
+fn partitions(tpl: &TopicPartitionList) -> Vec<i32> {
+    tpl.elements().iter().map(|e| e.partition()).collect()
+}
+
+pub(super) fn list(topic: &str, partitions: impl IntoIterator<Item = i32>) -> TopicPartitionList {
+    let mut tpl = TopicPartitionList::new();
+    for partition in partitions {
+        tpl.add_partition(topic, partition);
+    }
+    tpl
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,96 @@
+//! What the poller does while its branch's memory is full.
+
+use std::sync::Arc;
+use std::sync::mpsc::TryRecvError;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer as _;
+use rdkafka::message::Message as _;
+
+use super::command::Command;
+use super::group::lock;
+use super::poller::{MOST_RECORDS, POLL, Poller};
+use crate::event::Mark;
+
+/// Without room for this long the partitions are paused; before that, only polling stops, since a pause
+/// throws the prefetched records away.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+impl Poller {
+    /// Waits until there is room again, pausing the partitions when that takes long. Serves commands only
+    /// between waits, and rebalances while paused.
+    pub(super) fn wait_for_room(&mut self) -> Result<(), String> {
+        self.flush()?;
+        let started = Instant::now();
+        loop {
+            let bytes = self.held.as_ref().map_or(0, size_of_held);
+            let group = self.group();
+            let (budget, ledger) = (Arc::clone(&group.branch.budget), self.ledger());
+            let room = if self.paused {
+                budget.wait_half(POLL) && ledger.wait_span(MOST_RECORDS / 2, POLL)
+            } else {
+                budget.wait_for(bytes, POLL) && ledger.wait_span(MOST_RECORDS, POLL)
+            };
+            if room {
+                break;
+            }
+            if !self.paused && started.elapsed() >= PATIENCE {
+                self.pause_all(true)?;
+            }
+            if self.paused {
+                // A record that comes here was fetched before the pause: its partition is sought back.
+                if let Some(Ok(message)) = self.consumer.poll(Duration::ZERO) {
+                    let partition = message.partition();
+                    if self.held.is_none() {
+                        let message = message.detach();
+                        self.held = Some(message);
+                    } else if let Some(offset) = self.ledger().next(partition) {
+                        let offset = match &self.held {
+                            Some(m) if m.partition() == partition => m.offset() + 1,
+                            Some(_) | None => offset,
+                        };
+                        drop(message);
+                        self.seek(Mark { partition, offset })?;
+                    }
+                }
+            }
+            match self.commands.try_recv() {
+                Ok(Command::Stop(deadline)) => {
+                    self.stopping = Some(deadline);
+                    return Ok(());
+                }
+                Ok(command) => self.obey(command)?,
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => {
+                    self.stopping = Some(Duration::ZERO);
+                    return Ok(());
+                }
+            }
+        }
+        if self.paused {
+            self.pause_all(false)?;
+        }
+        Ok(())
+    }
+
+    fn pause_all(&mut self, pause: bool) -> Result<(), String> {
+        let ledger = self.ledger();
+        let assigned = lock(&self.group().assigned).clone();
+        let open = assigned.into_iter().filter(|p| ledger.mark(*p).is_some());
+        let tpl = self.list(open);
+        let done = if pause {
+            self.consumer.pause(&tpl)
+        } else {
+            self.consumer.resume(&tpl)
+        };
+        self.paused = pause;
+        done.map_err(|e| e.to_string())
+    }
+}
+
+/// About what the record takes of the budget; headers are counted when it is offered.
+fn size_of_held(message: &rdkafka::message::OwnedMessage) -> usize {
+    message.payload().map_or(0, <[u8]>::len)
+        + message.key().map_or(0, <[u8]>::len)
+        + crate::route::RECORD_OVERHEAD
+}
