@@ -27,6 +27,8 @@ pub enum State {
 #[derive(Debug)]
 pub struct Control {
     state: watch::Sender<State>,
+    /// What a starting branch waits for.
+    waiting: Mutex<Option<String>>,
     window: Mutex<Rejections>,
     forgotten: Mutex<BTreeSet<i32>>,
     forgot: Notify,
@@ -45,6 +47,7 @@ impl Default for Control {
     fn default() -> Self {
         Self {
             state: watch::Sender::new(State::Starting),
+            waiting: Mutex::default(),
             window: Mutex::default(),
             forgotten: Mutex::default(),
             forgot: Notify::new(),
@@ -91,8 +94,20 @@ impl Control {
         })
     }
 
+    /// Why a branch that is getting ready is not yet.
+    pub fn waits(&self, why: impl Into<String>) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.into());
+    }
+
+    /// What a starting branch waits for, where it has met something.
+    pub fn waiting(&self) -> Option<String> {
+        let why = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        why.clone().filter(|_| self.state() == State::Starting)
+    }
+
     /// The branch consumes.
     pub fn running(&self) {
+        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.state.send_if_modified(|s| {
             let starting = *s == State::Starting;
             if starting {
@@ -159,6 +174,19 @@ mod tests {
         // good records push the bad ones out
         assert!(!c.note(false, WINDOW));
         assert!(!c.note(true, REJECTIONS - 1));
+    }
+
+    #[test]
+    fn what_it_waits_for_is_said_only_while_it_starts() {
+        let c = Control::default();
+        assert_eq!(c.waiting(), None);
+        c.waits("no broker");
+        assert_eq!(c.waiting(), Some("no broker".into()));
+        c.running();
+        assert_eq!(c.waiting(), None);
+        c.halt("wrong mapping");
+        c.resume();
+        assert_eq!(c.waiting(), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::config::reference;
+use crate::ops::metrics;
 
 /// Arguments of `reference`.
 #[derive(Debug, clap::Args)]
@@ -20,6 +21,8 @@ enum Page {
     Topics,
     /// The keys of a pipeline spec
     Pipelines,
+    /// What /metrics shows
+    Metrics,
 }
 
 /// Prints the page.
@@ -28,6 +31,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Page::Settings => reference::settings(),
         Page::Topics => reference::topics(),
         Page::Pipelines => reference::pipelines(),
+        Page::Metrics => metrics::reference(),
     };
     std::io::stdout().lock().write_all(page.as_bytes())?;
     Ok(ExitCode::SUCCESS)

@@ -63,6 +63,7 @@ fn get(counter: &AtomicU64) -> u64 {
 impl From<&Branch> for BranchView {
     fn from(b: &Branch) -> Self {
         let (state, reason) = Self::state(&b.control.state());
+        let reason = reason.or_else(|| b.control.waiting());
         let (stats, tally) = (&b.stats, b.ledger.tally());
         let partitions = partitions(b);
         // The outcomes first: between two reads more is consumed, and no record is to show as resolved
@@ -173,35 +174,4 @@ impl From<&ChildStatus> for ChildView {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lag_is_unknown_before_a_partition_is_read_and_lives_on_while_it_is_sought() {
-        let at = |end, committed, watermark| PartitionStats {
-            end,
-            committed,
-            watermark,
-        };
-        let lag = |stats, open| partition_view(0, stats, open).lag;
-        assert_eq!(lag(at(1_000, 0, 0), None), None);
-        assert_eq!(lag(at(1_000, 0, 0), Some(0)), Some(1_000));
-        assert_eq!(lag(at(1_000, 900, 950), Some(990)), Some(10));
-        assert_eq!(lag(at(1_000, 900, 950), None), Some(50));
-        // The end is asked for now and then, and the watermark passes it in between.
-        assert_eq!(lag(at(1_000, 900, 950), Some(1_200)), Some(0));
-    }
-
-    #[test]
-    fn a_histogram_counts_what_its_buckets_hold() {
-        let h = Histogram::default();
-        for n in 1..=100 {
-            h.observe(f64::from(n));
-        }
-        let view = HistogramView::from(&h);
-        assert_eq!(view.count, 100);
-        assert!((view.sum - 5_050.0).abs() < 1e-6);
-        assert_eq!(view.buckets.last().map(|b| b.0), Some(f64::INFINITY));
-        assert!(view.p99 >= view.p50);
-    }
-}
+mod tests;

@@ -141,6 +141,7 @@ async fn prepare(branch: &Branch) -> Option<(TopicIdentity, BTreeMap<i32, i64>)>
                 return None;
             }
             Err(Unready::Wait { why, alarm }) => {
+                branch.control.waits(&why);
                 if !std::mem::replace(&mut logged, true) {
                     if alarm {
                         tracing::error!(
