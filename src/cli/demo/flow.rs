@@ -10,7 +10,7 @@ use super::capture::Capture;
 use super::changes::{Changes, MARKERS, Made, Rev};
 use super::compare::Store;
 use super::http::Http;
-use super::kafka::{Kafka, dead_topic};
+use super::kafka::{Kafka, Offsets, dead_topic};
 use super::lane::{BranchStatus, Lane};
 use super::load::{self, Counter};
 use super::probe::{Freshness, Markers};
@@ -241,6 +241,7 @@ impl Scene {
         let started = Instant::now();
         let capture = self.failing(lane);
         tokio::pin!(capture);
+        let ends = self.ends()?;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
@@ -260,7 +261,9 @@ impl Scene {
                 branches: branches
                     .into_iter()
                     .enumerate()
-                    .map(|(i, branch)| self.frame(branch, rates.branch(i), freshness))
+                    .map(|(i, branch)| {
+                        self.frame(branch, rates.branch(i), &ends.borrow(), freshness)
+                    })
                     .collect(),
                 hint: "Ctrl-C stops the changes and compares every row with both sinks".to_owned(),
             });
@@ -270,7 +273,13 @@ impl Scene {
         }
     }
 
-    fn frame(&self, branch: BranchStatus, rate: f64, freshness: &Freshness) -> BranchFrame {
+    fn frame(
+        &self,
+        branch: BranchStatus,
+        rate: f64,
+        ends: &Offsets,
+        freshness: &Freshness,
+    ) -> BranchFrame {
         let store = self
             .pipeline
             .sinks
@@ -282,7 +291,7 @@ impl Scene {
             });
         BranchFrame {
             rate,
-            lag: branch.lag,
+            lag: branch.lag(ends),
             fresh: store.and_then(|store| freshness.recent(store)),
             applied: branch.applied,
             superseded: branch.superseded,
@@ -290,6 +299,23 @@ impl Scene {
             trouble: branch.trouble,
             name: branch.name,
         }
+    }
+
+    /// The topic's ends, asked again and again until the receiver is dropped.
+    fn ends(&self) -> anyhow::Result<watch::Receiver<Offsets>> {
+        let (sender, receiver) = watch::channel(Offsets::new());
+        let reader = self.kafka.reader(None)?;
+        let topic = self.pipeline.topic.name.clone();
+        tokio::spawn(async move {
+            while !sender.is_closed() {
+                // A broker that does not answer has no newer end to show.
+                if let Ok(ends) = reader.ends(&topic).await {
+                    sender.send_replace(ends);
+                }
+                tokio::time::sleep(FRAME).await;
+            }
+        });
+        Ok(receiver)
     }
 
     /// Ends only when the lane or the capture has failed, with the reason.

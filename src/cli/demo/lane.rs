@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use futures_util::future::{LocalBoxFuture, join_all};
 
+use super::kafka::Offsets;
 use crate::branch::{self, RunningBranch, State};
 use crate::config::{PipelineSpec, Settings};
 use crate::supervise::Tree;
@@ -21,8 +22,8 @@ pub struct BranchStatus {
     pub filtered: u64,
     /// Records in the dead-letter topic.
     pub dead_lettered: u64,
-    /// Records in the topic that are not resolved yet; `None` while that is not known.
-    pub lag: Option<i64>,
+    /// The lowest unresolved offset of each partition that the branch has.
+    pub watermarks: Offsets,
     /// What is wrong, where something is: halted, waiting for its sink.
     pub trouble: Option<String>,
 }
@@ -51,6 +52,14 @@ impl BranchStatus {
     /// Records that need nothing more.
     pub fn resolved(&self) -> u64 {
         self.applied + self.superseded + self.filtered + self.dead_lettered
+    }
+
+    /// Records between the watermarks and these ends; `None` while the branch does not have every partition.
+    pub fn lag(&self, ends: &Offsets) -> Option<i64> {
+        let behind = ends
+            .iter()
+            .map(|(p, end)| self.watermarks.get(p).map(|mark| (end - mark).max(0)));
+        behind.sum::<Option<i64>>().filter(|_| !ends.is_empty())
     }
 }
 
@@ -107,10 +116,31 @@ fn status(branch: &branch::Branch) -> BranchStatus {
         superseded: tally.superseded.load(Relaxed),
         filtered: tally.filtered.load(Relaxed),
         dead_lettered: tally.dead_lettered.load(Relaxed),
-        lag: (!partitions.is_empty()).then(|| partitions.values().map(|p| p.lag()).sum()),
+        watermarks: partitions
+            .into_iter()
+            .map(|(p, stats)| (p, stats.watermark))
+            .collect(),
         trouble: match branch.control.state() {
             State::Halted(why) => Some(format!("halted: {why}")),
             State::Starting | State::Running | State::Stopping => None,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lag_is_known_only_with_every_partition() {
+        let mut branch = BranchStatus {
+            watermarks: [(0, 5)].into(),
+            ..BranchStatus::default()
+        };
+        let ends = [(0, 7), (1, 3)].into();
+        assert_eq!(branch.lag(&ends), None);
+        branch.watermarks.insert(1, 4);
+        assert_eq!(branch.lag(&ends), Some(2));
+        assert_eq!(branch.lag(&Offsets::new()), None);
     }
 }

@@ -312,7 +312,7 @@ fn extreme(rng: &mut Rng, id: u64, rev: u64) -> Vec<Value> {
             1e21,
         ][rng.index(7)]
         .into(),
-        rng.pick(&["3.40282e38", "-1.17549e-38", "0.1", "16777216", "0"])
+        rng.pick(&["3.40282e38", "-1.17549e-38", "0.1", "999999", "0"])
             .into(),
         rng.pick(&["0", "255"]).into(),
         rng.below(2).into(),
