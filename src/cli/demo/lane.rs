@@ -1,12 +1,16 @@
 //! What the demo asks of the lane that it runs: numbers to show, whether it is well, and to stop.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use futures_util::future::{LocalBoxFuture, join_all};
+use anyhow::anyhow;
+use futures_util::future::LocalBoxFuture;
 
 use super::kafka::Offsets;
-use crate::branch::{self, RunningBranch, State};
+use crate::branch::{Branch, State};
 use crate::config::{PipelineSpec, Settings};
+use crate::ops::admin::{self, AdminServer};
+use crate::ops::{Lanes, Subject};
 use crate::supervise::Tree;
 
 /// One branch's numbers. The counters only grow.
@@ -40,9 +44,10 @@ pub trait Lane {
     fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
 }
 
-/// The branches of one pipeline, started in this process.
+/// The branches of one pipeline and their admin address, started in this process.
 pub struct InProcess {
-    branches: Vec<RunningBranch>,
+    lane: crate::lane::Lane,
+    admin: AdminServer,
     failure: Arc<OnceLock<String>>,
 }
 
@@ -66,33 +71,54 @@ impl BranchStatus {
 // === impl InProcess ===
 
 impl InProcess {
-    /// Starts every branch. Called within an actix system.
+    /// Starts every branch. Called within an actix system. Where the settings' admin address is in use, any
+    /// other of this machine is taken: a demo should run beside a lane.
     ///
     /// # Errors
     /// Where the specs make no branch. Servers that are away are waited for.
-    pub fn start(settings: &Arc<Settings>, pipeline: &Arc<PipelineSpec>) -> anyhow::Result<Self> {
+    pub async fn start(
+        settings: &Arc<Settings>,
+        pipeline: &Arc<PipelineSpec>,
+    ) -> anyhow::Result<Self> {
         let tree = Arc::new(Tree::default());
         let failure = Arc::new(OnceLock::new());
-        let branches = pipeline
-            .sinks
-            .iter()
-            .map(|sink| branch::start(settings, pipeline, sink, &tree))
-            .collect::<Result<_, _>>()?;
+        let lanes = Lanes::new(Arc::clone(&tree));
+        let serve = |at| admin::serve(at, Arc::clone(&lanes) as Arc<dyn Subject>);
+        let listen = settings.admin.listen;
+        let admin = serve(listen)
+            .or_else(|_| serve(SocketAddr::new(listen.ip(), 0)))
+            .map_err(|why| anyhow!(why))?;
+        let started =
+            crate::lane::Lane::start(settings, &[Arc::clone(pipeline)], Arc::clone(&tree)).await;
+        let lane = match started {
+            Ok(lane) => lane,
+            Err(why) => {
+                admin.stop().await;
+                return Err(why.into());
+            }
+        };
+        lanes.started(lane.branches());
         let noted = Arc::clone(&failure);
         tokio::task::spawn_local(async move {
             // Only the first reason counts, and nobody else sets it.
             let _ = noted.set(tree.escalated().await);
         });
-        Ok(Self { branches, failure })
+        Ok(Self {
+            lane,
+            admin,
+            failure,
+        })
+    }
+
+    /// Where the metrics are while it runs.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin.addr()
     }
 }
 
 impl Lane for InProcess {
     fn branches(&self) -> Vec<BranchStatus> {
-        self.branches
-            .iter()
-            .map(|running| status(&running.branch))
-            .collect()
+        self.lane.branches().iter().map(|b| status(b)).collect()
     }
 
     fn failure(&self) -> Option<String> {
@@ -101,24 +127,26 @@ impl Lane for InProcess {
 
     fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
-            join_all(self.branches.into_iter().map(RunningBranch::stop)).await;
+            self.lane.stop().await;
+            self.admin.stop().await;
         })
     }
 }
 
-fn status(branch: &branch::Branch) -> BranchStatus {
+fn status(branch: &Branch) -> BranchStatus {
     use std::sync::atomic::Ordering::Relaxed;
     let tally = branch.ledger.tally();
-    let partitions = branch.stats.partitions();
     BranchStatus {
         name: branch.spec.name.clone(),
         applied: tally.applied.load(Relaxed),
         superseded: tally.superseded.load(Relaxed),
         filtered: tally.filtered.load(Relaxed),
         dead_lettered: tally.dead_lettered.load(Relaxed),
-        watermarks: partitions
+        watermarks: branch
+            .ledger
+            .marks()
             .into_iter()
-            .map(|(p, stats)| (p, stats.watermark))
+            .map(|(mark, _)| (mark.partition, mark.offset))
             .collect(),
         trouble: match branch.control.state() {
             State::Halted(why) => Some(format!("halted: {why}")),

@@ -70,11 +70,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             _ = told.wait_for(|stop| *stop) => anyhow::bail!("interrupted before the demo began"),
         };
         let settings = Arc::new(scene.settings.clone());
-        let lane = InProcess::start(&settings, &Arc::new(scene.pipeline.clone()))?;
+        let lane = InProcess::start(&settings, &Arc::new(scene.pipeline.clone())).await?;
         step(
             &mut screen,
             "lane",
-            &format!("pipelines/{PIPELINE}.toml runs in this process"),
+            &format!(
+                "pipelines/{PIPELINE}.toml runs in this process; http://{}/metrics",
+                lane.admin()
+            ),
         );
         let verdict = scene.play(stage, load, &lane, &stop, &mut screen).await;
         Box::new(lane).stop().await;
