@@ -7,10 +7,16 @@ use std::io::IsTerminal as _;
 
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogFormat, LogSettings};
+
+/// Libraries that say at `info`, or over and over, what the lane says once and with its branch: quieter,
+/// unless the filter names them. librdkafka's own words come under `librdkafka`; rdkafka repeats them
+/// several times a second as long as a broker is away.
+const QUIET: &str = "rdkafka::client=off,actix_server=error";
 
 /// Sends this process's logs, those of its libraries included, to stderr. Once a process.
 ///
@@ -33,13 +39,7 @@ fn subscriber<W>(
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let filter = EnvFilter::builder().parse(&settings.filter).map_err(|e| {
-        format!(
-            "log.filter is {:?}, which is no filter ({e}): write a level, such as \"info\", or targets with levels, such as \
-             \"twolane=debug,info\"",
-            settings.filter
-        )
-    })?;
+    let filter = filter(&settings.filter)?;
     let to = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer);
@@ -48,6 +48,26 @@ where
         // Flat, so that `branch` and `topic` are found where `level` is.
         LogFormat::Json => Box::new(to.json().flatten_event(true).finish()),
     })
+}
+
+fn filter(given: &str) -> Result<EnvFilter, String> {
+    let parse = |text: &str| EnvFilter::builder().parse(text);
+    let refused = |e| {
+        format!(
+            "log.filter is {given:?}, which is no filter ({e}): write a level, such as \"info\", or targets with levels, such as \
+             \"twolane=debug,info\""
+        )
+    };
+    let alone = parse(given).map_err(refused)?;
+    // Whoever asks for errors alone, or for nothing, is not to get more.
+    if alone
+        .max_level_hint()
+        .is_some_and(|most| most <= LevelFilter::ERROR)
+    {
+        return Ok(alone);
+    }
+    // Of two directives for one target the later holds, and the more exact target before the wider.
+    parse(&format!("{QUIET},{given}")).map_err(refused)
 }
 
 #[cfg(test)]
@@ -107,6 +127,21 @@ mod tests {
         assert_eq!(logged(LogFormat::Human, "error", event), "");
         let text = logged(LogFormat::Human, "twolane=debug,info", event);
         assert!(text.contains("branch=\"p.redis\"") && text.contains("below the filter"));
+    }
+
+    #[test]
+    fn libraries_that_repeat_themselves_are_heard_only_when_they_are_named() {
+        let chatter = || {
+            tracing::error!(target: "rdkafka::client", "all brokers down");
+            tracing::info!(target: "actix_server::worker", "starting");
+            tracing::error!(target: "actix_server::accept", "too many open files");
+            tracing::error!(target: "librdkafka", "connection refused");
+        };
+        let count = |filter: &str| logged(LogFormat::Human, filter, chatter).lines().count();
+        assert_eq!(count("info"), 2);
+        assert_eq!(count("info,rdkafka::client=error"), 3);
+        assert_eq!(count("info,actix_server=info"), 3);
+        assert_eq!(count("off"), 0);
     }
 
     #[test]

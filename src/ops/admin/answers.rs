@@ -88,12 +88,18 @@ async fn metrics(shared: State) -> HttpResponse {
 }
 
 /// What is not at work.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Unready {
+#[derive(Serialize)]
+struct Unready {
     /// A branch, or one of its actors.
     name: String,
     state: &'static str,
     reason: String,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    ready: bool,
+    not_ready: Vec<Unready>,
 }
 
 async fn ready(shared: State) -> HttpResponse {
@@ -103,7 +109,10 @@ async fn ready(shared: State) -> HttpResponse {
     } else {
         StatusCode::SERVICE_UNAVAILABLE
     };
-    let body = json!({ "ready": unready.is_empty(), "not_ready": unready });
+    let body = Ready {
+        ready: unready.is_empty(),
+        not_ready: unready,
+    };
     answer(status, &body)
 }
 
