@@ -100,6 +100,9 @@ async fn what_the_sink_may_have_forgotten_is_not_replayed() {
     record.epoch = 1;
     record.offset += 100;
     desk.bury("redis", &record).await;
+    let other = desk.produce("2", &row(2, "7")).await;
+    desk.bury("redis", &other).await;
+    desk.hold_version(2, desk.version(&record));
 
     let replayed = desk.dead(&["replay", "--all"]);
     assert_eq!(replayed.code, 1, "{replayed:?}");
@@ -115,7 +118,12 @@ async fn what_the_sink_may_have_forgotten_is_not_replayed() {
         "{replayed:?}"
     );
     assert!(lines[3].contains("past the end of topic"), "{replayed:?}");
-    assert!(lines[4].starts_with("4 letters: 1 applied, 3 refused"));
+    assert!(
+        lines[4].contains("rejected again: the sink holds version")
+            && lines[4].contains("no record"),
+        "{replayed:?}"
+    );
+    assert!(lines[5].starts_with("5 letters: 1 applied, 1 rejected again, 3 refused"));
 }
 
 #[tokio::test]

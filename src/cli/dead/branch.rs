@@ -119,7 +119,7 @@ impl Branch {
             Ok(Err(pass)) => return Verdict::Passed(pass),
             Err(why) => return Verdict::Rejected(why.to_string()),
         };
-        if self.brings_back_deleted(&select) {
+        if brings_back_deleted(self.spec.deletes, &self.batch, &select) {
             return Verdict::Refused(format!(
                 "becomes a repair (not available yet): with deletes = \"hard\" sink {} does not remember deleted rows, \
                  and this record could bring one back",
@@ -193,31 +193,7 @@ impl Branch {
             };
             written.push(self.projection.write(change, origin, &mut self.batch)?);
         }
-        let mut last = HashMap::new();
-        for at in written {
-            if let Some(write) = self.batch.writes().get(at as usize) {
-                last.insert(self.batch.id(write), at);
-            }
-        }
-        let mut select: Vec<u32> = last.into_values().collect();
-        select.sort_unstable();
-        Ok(Ok(select))
-    }
-
-    fn brings_back_deleted(&self, select: &[u32]) -> bool {
-        let upserts = || {
-            let writes = select
-                .iter()
-                .filter_map(|at| self.batch.writes().get(*at as usize));
-            writes.map(|w| self.batch.body(w)).any(|body| match body {
-                Body::Json(_) | Body::Fields(_) => true,
-                Body::Delete => false,
-            })
-        };
-        match self.spec.deletes {
-            Deletes::Tombstone => false,
-            Deletes::Hard => upserts(),
-        }
+        Ok(Ok(last_of_each(&self.batch, &written)))
     }
 
     /// Writes the selection; one verdict for all of it, the worst.
@@ -307,6 +283,31 @@ impl Branch {
             held.offset(),
             position.partition,
         )))
+    }
+}
+
+/// Of the writes to each document the last, in their order.
+fn last_of_each(batch: &Batch, written: &[u32]) -> Vec<u32> {
+    let mut last = HashMap::new();
+    for at in written {
+        if let Some(write) = batch.writes().get(*at as usize) {
+            last.insert(batch.id(write), *at);
+        }
+    }
+    let mut select: Vec<u32> = last.into_values().collect();
+    select.sort_unstable();
+    select
+}
+
+/// Whether a sink that remembers no deleted row might show one again.
+fn brings_back_deleted(deletes: Deletes, batch: &Batch, select: &[u32]) -> bool {
+    let upserts = |at: &u32| match batch.writes().get(*at as usize).map(|w| batch.body(w)) {
+        Some(Body::Json(_) | Body::Fields(_)) => true,
+        Some(Body::Delete) | None => false,
+    };
+    match deletes {
+        Deletes::Tombstone => false,
+        Deletes::Hard => select.iter().any(upserts),
     }
 }
 

@@ -155,8 +155,8 @@ impl Desk {
     fn parts(&self, sink: &str) -> (Config, Arc<PipelineSpec>, SinkSpec) {
         let config = self.config();
         let pipeline = Arc::new(config.pipelines[0].clone());
-        let sinks = pipeline.sinks.iter();
-        let spec = sinks.cloned().find(|s| s.name == sink).unwrap();
+        let mut sinks = pipeline.sinks.iter();
+        let spec = sinks.find(|s| s.name == sink).unwrap().clone();
         (config, pipeline, spec)
     }
 
@@ -354,6 +354,12 @@ impl Desk {
     pub fn forget_markers(&self) {
         let key = format!("twolane:marker:{}.redis", self.pipeline);
         assert_eq!(self.redis::<i32>(&["DEL", &key]), 1);
+    }
+
+    /// Gives a row's hash a version, as something that is not the lane might.
+    pub fn hold_version(&self, id: u64, version: Version) {
+        let key = format!("{}:{id}", self.pipeline);
+        self.redis::<i32>(&["HSET", &key, "_v", &version.padded().to_string()]);
     }
 
     /// The version of a row's hash.

@@ -3,7 +3,7 @@ use super::*;
 use crate::config::{
     DocumentSpec, Format, Partitioner, RedisShape, RedisSpec, SinkKind, SuperviseSpec, TopicSpec,
 };
-use crate::event::Epoch;
+use crate::event::{Epoch, Shape};
 
 const NOW: i64 = 1_800_000_000_000;
 const DAY: i64 = 86_400_000;
@@ -142,4 +142,52 @@ fn a_key_off_its_declared_partition_is_refused() {
         text.contains(&format!("belongs to partition {right}")),
         "{text}"
     );
+}
+
+/// A batch of upserts and deletes (`false`) of these documents.
+fn batch(writes: &[(&str, bool)]) -> Batch {
+    let mut batch = Batch::new(Shape::Json);
+    for (id, upsert) in writes {
+        let origin = Origin {
+            position: Position {
+                partition: 3,
+                offset: 40,
+            },
+            version: letter().about.version.unwrap(),
+            record: 0,
+            committed_ms: 0,
+        };
+        let mut draft = batch.draft();
+        let put = |out: &mut Vec<u8>| -> Result<(), ()> {
+            out.extend_from_slice(id.as_bytes());
+            Ok(())
+        };
+        draft.id(put).unwrap();
+        let start = draft.arena().len();
+        if *upsert {
+            draft.arena().extend_from_slice(b"{}");
+            draft.commit_json(start, origin);
+        } else {
+            draft.commit_delete(origin);
+        }
+    }
+    batch
+}
+
+#[test]
+fn of_a_records_rows_for_one_document_the_last_is_written() {
+    let batch = batch(&[("a", true), ("b", true), ("a", false), ("c", true)]);
+    assert_eq!(last_of_each(&batch, &[0, 1, 2, 3]), [1, 2, 3]);
+}
+
+#[test]
+fn where_deleted_rows_are_not_remembered_only_deletes_are_replayed() {
+    let batch = batch(&[("a", true), ("b", false)]);
+    for (deletes, select, refused) in [
+        (Deletes::Hard, vec![0, 1], true),
+        (Deletes::Hard, vec![1], false),
+        (Deletes::Tombstone, vec![0, 1], false),
+    ] {
+        assert_eq!(brings_back_deleted(deletes, &batch, &select), refused);
+    }
 }
