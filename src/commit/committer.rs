@@ -75,8 +75,9 @@ async fn commit(branch: Arc<Branch>) {
             .copied()
             .collect();
         let outcome = if !new.is_empty() {
-            let plain: Vec<Mark> = new.iter().map(|m| m.0).collect();
-            branch.hub.checkpoint(&plain).await
+            let moved: Vec<i32> = new.iter().map(|m| m.0.partition).collect();
+            let marks = branch.ledger.watermarks_of(&moved);
+            branch.hub.checkpoint(&marks).await
         } else if quiet_since.elapsed() >= VERIFY_EVERY {
             quiet_since = Instant::now();
             let open: Vec<i32> = marks.iter().map(|m| m.0.partition).collect();
@@ -162,7 +163,12 @@ fn behind_retention(branch: &Branch) -> Option<String> {
         Some(ms) => u64::try_from(ms.parse::<i64>().ok()?).ok()?,
         None => DEFAULT_RETENTION_MS,
     };
-    let lag: i64 = branch.stats.partitions().values().map(|p| p.lag()).sum();
+    let known = branch.stats.partitions();
+    let open = branch.ledger.marks();
+    let lag: i64 = open
+        .iter()
+        .filter_map(|(m, _)| Some((known.get(&m.partition)?.end - m.offset).max(0)))
+        .sum();
     let age = branch.stats.last_freshness()?.as_millis();
     (lag > 0 && age > u128::from(retention / 2)).then(|| {
         format!(

@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 
 use super::watermark::{OutOfOrder, Resolution, Ticket, Watermark};
 use crate::event::{Mark, Position};
+use crate::sink::Watermarks;
 
 /// A record's claim in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +63,31 @@ struct Partition {
     open: Option<Watermark>,
     /// A delivery was dropped unresolved.
     rewind: bool,
+}
+
+/// Watermarks of some partitions, read anew at each asking.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenMarks<'a> {
+    ledger: &'a Ledger,
+    partitions: &'a [i32],
+}
+
+// === impl OpenMarks ===
+
+impl Watermarks for OpenMarks<'_> {
+    fn now(&self) -> Vec<Mark> {
+        let all = self.ledger.lock();
+        self.partitions
+            .iter()
+            .filter_map(|n| {
+                let w = all.get(n)?.open.as_ref()?;
+                Some(Mark {
+                    partition: *n,
+                    offset: w.offset(),
+                })
+            })
+            .collect()
+    }
 }
 
 // === impl Ledger ===
@@ -212,19 +238,12 @@ impl Ledger {
             .collect()
     }
 
-    /// The watermarks of these partitions, as far as they are open.
-    pub fn marks_of(&self, partitions: &[i32]) -> Vec<Mark> {
-        let all = self.lock();
-        partitions
-            .iter()
-            .filter_map(|n| {
-                let w = all.get(n)?.open.as_ref()?;
-                Some(Mark {
-                    partition: *n,
-                    offset: w.offset(),
-                })
-            })
-            .collect()
+    /// The watermarks of these partitions, as far as they are open whenever they are asked for.
+    pub fn watermarks_of<'a>(&'a self, partitions: &'a [i32]) -> OpenMarks<'a> {
+        OpenMarks {
+            ledger: self,
+            partitions,
+        }
     }
 
     /// One partition's watermark and generation; `None` where it is closed.

@@ -16,8 +16,8 @@ use crate::event::{Batch, Mark, Shape, Version};
 /// client's connections live on the runtime that opened them.
 pub trait Sink: Send + Sync {
     /// Writes the writes of `batch` that `select` names, and answers for each of them in that order.
-    /// `acknowledged` holds the watermark of every partition in the batch as it stood *before* the call:
-    /// everything below it is in this sink already.
+    /// `acknowledged` gives the watermarks of the batch's partitions: everything below them is in this sink
+    /// already.
     ///
     /// # Errors
     /// A [`SinkError`] where nothing can be said of the single writes; any of them may have been applied.
@@ -25,8 +25,28 @@ pub trait Sink: Send + Sync {
         &'a self,
         batch: &'a Batch,
         select: &'a [u32],
-        acknowledged: &'a [Mark],
+        acknowledged: &'a dyn Watermarks,
     ) -> BoxFuture<'a, Result<Vec<Outcome>, SinkError>>;
+}
+
+/// Watermarks as they stand when they are asked for, which is at the last moment before a request is built: one
+/// that was read before a wait may belong to a stay of its partition that has ended, and vouch for what the
+/// sink has lost since.
+pub trait Watermarks: Send + Sync {
+    /// The watermarks now; a partition that is given up or being sought has none.
+    fn now(&self) -> Vec<Mark>;
+}
+
+impl Watermarks for Vec<Mark> {
+    fn now(&self) -> Vec<Mark> {
+        self.clone()
+    }
+}
+
+impl<const N: usize> Watermarks for [Mark; N] {
+    fn now(&self) -> Vec<Mark> {
+        self.to_vec()
+    }
 }
 
 /// What a branch has one of: it checks, prepares and remembers on behalf of all its workers.
@@ -64,8 +84,9 @@ pub trait SinkHub: Send + Sync {
         Box::pin(async { Ok(Resume::Committed) })
     }
 
-    /// Called before these watermarks are committed to Kafka; they are committed only if it succeeds.
-    fn checkpoint<'a>(&'a self, marks: &'a [Mark]) -> BoxFuture<'a, Result<(), SinkError>> {
+    /// Called before watermarks are committed to Kafka; those that stood before the call are committed only if
+    /// it succeeds.
+    fn checkpoint<'a>(&'a self, marks: &'a dyn Watermarks) -> BoxFuture<'a, Result<(), SinkError>> {
         let _ = marks;
         Box::pin(async { Ok(()) })
     }

@@ -58,22 +58,22 @@ impl Group {
             .into_iter()
             .filter(|(m, _)| partitions.contains(&m.partition))
             .collect();
-        for partition in partitions {
-            ledger.close(*partition);
-            self.branch.stats.forget_partition(*partition);
-        }
-        let plain: Vec<Mark> = marks.iter().map(|m| m.0).collect();
+        let vouched = ledger.watermarks_of(partitions);
         let checkpoint = async {
-            tokio::time::timeout(deadline.max(SEEK), self.branch.hub.checkpoint(&plain)).await
+            tokio::time::timeout(deadline.max(SEEK), self.branch.hub.checkpoint(&vouched)).await
         };
         match self.runtime.block_on(checkpoint) {
-            Ok(Ok(())) => self.store(consumer, plain, CommitMode::Sync),
+            Ok(Ok(())) => self.commit(consumer, marks, CommitMode::Sync),
             Ok(Err(why)) => {
                 tracing::warn!(branch = self.branch.name, "not committed: {why}");
             }
             Err(_) => {
                 tracing::warn!(branch = self.branch.name, "not committed: the sink is slow");
             }
+        }
+        for partition in partitions {
+            ledger.close(*partition);
+            self.branch.stats.forget_partition(*partition);
         }
         let mut known = lock(&self.committed);
         let mut assigned = lock(&self.assigned);

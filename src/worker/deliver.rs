@@ -62,7 +62,7 @@ struct Delivery {
 impl Delivery {
     async fn attempt(&mut self) {
         let now: Vec<u32> = self.select.iter().copied().take(self.part).collect();
-        let acknowledged = self.branch.ledger.marks_of(self.job.partitions());
+        let acknowledged = self.branch.ledger.watermarks_of(self.job.partitions());
         let started = Instant::now();
         let answer = self.sink.write(self.job.batch(), &now, &acknowledged).await;
         let stats = &self.branch.stats;

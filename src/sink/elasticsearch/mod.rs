@@ -39,9 +39,9 @@ use self::identity::Mark;
 use self::index::{Found, Plan};
 use self::mapping::Wanted;
 use self::request::{Buffers, Encoded, encode};
-use super::{Outcome, Resume, Sink, SinkError, SinkHub, TopicIdentity};
+use super::{Outcome, Resume, Sink, SinkError, SinkHub, TopicIdentity, Watermarks};
 use crate::config::{Deletes, ElasticsearchSettings, ElasticsearchSpec, PipelineSpec, SinkSpec};
-use crate::event::{Batch, Mark as Watermark, Shape};
+use crate::event::{Batch, Shape};
 
 pub use reader::{Document, ElasticsearchReader};
 
@@ -309,7 +309,7 @@ impl Sink for ElasticsearchSink {
         &'a self,
         batch: &'a Batch,
         select: &'a [u32],
-        _acknowledged: &'a [Watermark],
+        _acknowledged: &'a dyn Watermarks,
     ) -> BoxFuture<'a, Result<Vec<Outcome>, SinkError>> {
         Box::pin(self.write(batch, select))
     }

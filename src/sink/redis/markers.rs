@@ -14,8 +14,7 @@ use super::link::{Link, Wire};
 use super::memory::Claim;
 use super::scripts;
 use super::trouble::{self, Cure};
-use crate::event::Mark;
-use crate::sink::{SinkError, TopicIdentity};
+use crate::sink::{SinkError, TopicIdentity, Watermarks};
 
 /// What every key of this program's own begins with; no row's key may.
 pub(super) const PREFIX: &str = "twolane:";
@@ -172,7 +171,7 @@ impl Markers {
     pub(super) async fn run(
         &self,
         link: &Link,
-        marks: &[Mark],
+        marks: &dyn Watermarks,
         intent: Intent,
     ) -> Result<(), SinkError> {
         let wire = link.wire().await?;
@@ -195,7 +194,7 @@ impl Markers {
         &self,
         link: &Link,
         wire: &Wire,
-        marks: &[Mark],
+        marks: &dyn Watermarks,
     ) -> Result<Claim, SinkError> {
         match link.shared().memory.claim(marks) {
             Ok(claim) => Ok(claim),

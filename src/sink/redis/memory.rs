@@ -23,7 +23,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::event::Mark;
+use crate::sink::Watermarks;
 
 /// The memory that all connections of one sink in one process share.
 #[derive(Debug)]
@@ -125,10 +125,12 @@ impl Memory {
     ///
     /// # Errors
     /// A partition whose writes are known to be lost, and that was not resumed since.
-    pub(super) fn claim(&self, marks: &[Mark]) -> Result<Claim, i32> {
+    pub(super) fn claim(&self, marks: &dyn Watermarks) -> Result<Claim, i32> {
         let mut state = self.lock();
+        // Under the lock that a resume takes as well: a stay's watermarks are never claimed for the next one.
+        let marks = marks.now();
         let mut claimed = Vec::with_capacity(marks.len());
-        for mark in marks {
+        for mark in &marks {
             let part = match state.partitions.get(&mark.partition) {
                 Some(part) => *part,
                 None => state.begin(mark.partition, None),
@@ -236,6 +238,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Mark;
 
     fn mark(partition: i32, offset: i64) -> Mark {
         Mark { partition, offset }

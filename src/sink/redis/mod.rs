@@ -37,7 +37,7 @@ use self::link::{Link, Shared, Wire};
 use self::markers::{Intent, Markers, lacks_script, one};
 use self::memory::Memory;
 use self::trouble::Cure;
-use super::{Outcome, Resume, Sink, SinkError, SinkHub, TopicIdentity};
+use super::{Outcome, Resume, Sink, SinkError, SinkHub, TopicIdentity, Watermarks};
 use crate::config::{RedisSettings, RedisShape, RedisSpec, SinkSpec, TopicSpec};
 use crate::event::{Batch, Mark, Shape};
 
@@ -193,7 +193,7 @@ impl SinkHub for RedisHub {
         Box::pin(self.resume_partition(partition, committed))
     }
 
-    fn checkpoint<'a>(&'a self, marks: &'a [Mark]) -> BoxFuture<'a, Result<(), SinkError>> {
+    fn checkpoint<'a>(&'a self, marks: &'a dyn Watermarks) -> BoxFuture<'a, Result<(), SinkError>> {
         Box::pin(self.markers.run(&self.link, marks, Intent::Raise))
     }
 
@@ -217,7 +217,7 @@ impl RedisSink {
         &self,
         batch: &Batch,
         select: &[u32],
-        acknowledged: &[Mark],
+        acknowledged: &dyn Watermarks,
     ) -> Result<Vec<Outcome>, SinkError> {
         // First the connection, then the claim: memory.rs says why.
         let wire = self.link.wire().await?;
@@ -298,7 +298,7 @@ impl Sink for RedisSink {
         &'a self,
         batch: &'a Batch,
         select: &'a [u32],
-        acknowledged: &'a [Mark],
+        acknowledged: &'a dyn Watermarks,
     ) -> BoxFuture<'a, Result<Vec<Outcome>, SinkError>> {
         Box::pin(self.write_batch(batch, select, acknowledged))
     }

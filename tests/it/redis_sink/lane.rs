@@ -251,7 +251,7 @@ pub async fn write(
     rows: &Rows,
     marks: &[Mark],
 ) -> Result<Vec<Outcome>, SinkError> {
-    sink.write(&rows.batch, &rows.select, marks).await
+    sink.write(&rows.batch, &rows.select, &marks.to_vec()).await
 }
 
 // === impl Rows ===
