@@ -48,6 +48,8 @@ pub mod header {
     pub const RECORD_TIME: &str = "twolane.record-time";
     /// Present where the value was too large to be kept: its size in bytes.
     pub const VALUE_OMITTED: &str = "twolane.value-omitted";
+    /// Present where the record's own headers were too large to be kept beside that: their number.
+    pub const HEADERS_OMITTED: &str = "twolane.headers-omitted";
     /// What all of them begin with.
     pub const PREFIX: &str = "twolane.";
 }
@@ -73,6 +75,14 @@ pub struct DeadLetters {
     pipeline: String,
     sink: String,
     kafka: KafkaSettings,
+}
+
+/// What of a record fits into its dead letter. The key is always kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kept {
+    All,
+    NoValue,
+    NoValueNorHeaders,
 }
 
 /// The name of a topic's dead-letter topic.
@@ -149,23 +159,21 @@ impl DeadLetters {
     /// # Errors
     /// Where it was not acknowledged within 10 s; it may be there all the same.
     pub async fn send(&self, letter: &Letter<'_>) -> Result<(), KafkaError> {
-        match self.attempt(letter, letter.record.value, None).await {
-            Err(KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge)) => {
-                let size = letter.record.value.map_or(0, <[u8]>::len);
-                self.attempt(letter, None, Some(size)).await
+        let mut last = Ok(());
+        for kept in [Kept::All, Kept::NoValue, Kept::NoValueNorHeaders] {
+            last = self.attempt(letter, kept).await;
+            let too_large = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+            if last != Err(too_large) {
+                break;
             }
-            other => other,
         }
+        last
     }
 
-    async fn attempt(
-        &self,
-        letter: &Letter<'_>,
-        value: Option<&[u8]>,
-        omitted: Option<usize>,
-    ) -> Result<(), KafkaError> {
+    async fn attempt(&self, letter: &Letter<'_>, kept: Kept) -> Result<(), KafkaError> {
         let record = &letter.record;
         let own = record.headers.iter();
+        let own = own.filter(|_| kept != Kept::NoValueNorHeaders);
         let own = own.filter(|(name, _)| !name.starts_with(header::PREFIX));
         let headers = own.fold(OwnedHeaders::new(), |h, (key, value)| {
             h.insert(Header { key, value })
@@ -193,12 +201,17 @@ impl DeadLetters {
         if let Some(version) = letter.version {
             headers = text(headers, header::VERSION, &version.to_string());
         }
-        if let Some(size) = omitted {
+        if kept != Kept::All {
+            let size = record.value.map_or(0, <[u8]>::len);
             headers = text(headers, header::VALUE_OMITTED, &size.to_string());
+        }
+        if kept == Kept::NoValueNorHeaders {
+            let count = record.headers.iter().count();
+            headers = text(headers, header::HEADERS_OMITTED, &count.to_string());
         }
         let mut message = FutureRecord::<[u8], [u8]>::to(&self.topic).headers(headers);
         message.key = record.key;
-        message.payload = value;
+        message.payload = record.value.filter(|_| kept == Kept::All);
         let sent = self.producer.send(message, TIMEOUT).await;
         sent.map(|_| ()).map_err(|(why, _)| why)
     }

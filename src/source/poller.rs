@@ -347,6 +347,9 @@ impl Poller {
     }
 }
 
+/// What stands for a header whose name is not UTF-8.
+const UNREADABLE: &str = "unreadable-header-name";
+
 /// Offers a message to the router; `false` without room for it.
 fn offer(
     group: &Group,
@@ -355,8 +358,13 @@ fn offer(
 ) -> Result<bool, String> {
     packed.clear();
     if let Some(headers) = message.headers() {
-        for h in headers.iter() {
-            Headers::push(packed, h.key, h.value);
+        for i in 0..headers.count() {
+            // The client panics on a name that is not UTF-8, which no client of Kafka's own writes.
+            match catch_unwind(AssertUnwindSafe(|| headers.try_get(i))) {
+                Ok(Some(h)) => Headers::push(packed, h.key, h.value),
+                Ok(None) => break,
+                Err(_) => Headers::push(packed, UNREADABLE, None),
+            }
         }
     }
     let incoming = Incoming {

@@ -109,7 +109,10 @@ async fn a_flushall_is_noticed_by_the_next_pipeline_checkpoint_and_look() {
         let blocked = write(&*sink, &rows(&lane, 1, 7..9), &marks[1..]).await;
         assert_eq!(blocked, Err(forgot(1, None)));
         assert_eq!(lane.hub.resume(0, Some(5)).await.unwrap(), Resume::Start);
-        assert_eq!(lane.hub.checkpoint(&marks[1..].to_vec()).await, Err(forgot(1, None)));
+        assert_eq!(
+            lane.hub.checkpoint(&marks[1..].to_vec()).await,
+            Err(forgot(1, None))
+        );
         write(&*sink, &rows(&lane, 0, 0..9), &[mark(0, 0)])
             .await
             .unwrap();
