@@ -9,6 +9,7 @@ mod elasticsearch_identity;
 mod elasticsearch_secure;
 mod elasticsearch_sink;
 mod elasticsearch_support;
+mod faults;
 mod lane;
 mod redis_sink;
 mod stack;

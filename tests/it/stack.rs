@@ -32,6 +32,47 @@ impl Stack {
             None => panic!("stack env does not say {name}"),
         }
     }
+
+    /// Ends a server in an orderly way.
+    pub async fn stop(&self, service: &str) {
+        self.act("stop", service).await;
+    }
+
+    /// Ends a server as a crash would.
+    pub async fn kill(&self, service: &str) {
+        self.act("kill", service).await;
+    }
+
+    /// Starts a server on its data and waits until it answers.
+    pub async fn start(&self, service: &str) {
+        self.act("start", service).await;
+    }
+
+    /// On a thread of its own: what the test does beside it goes on.
+    async fn act(&self, what: &str, service: &str) {
+        let mut command = command(self.get("INSTANCE"));
+        command.args([what, service]);
+        let output = tokio::task::spawn_blocking(move || command.output())
+            .await
+            .expect("it ends")
+            .expect("the stack command runs");
+        assert!(
+            output.status.success(),
+            "stack {what} {service}: {}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
+
+/// An instance whose servers may be stopped and killed, named as the first one and `-faults`. What an earlier
+/// test left down is brought up again. One test has it at a time: see `faults::alone`.
+pub fn faults(services: &[&str]) -> Stack {
+    let instance = format!("{}-faults", instance());
+    UP.lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .retain(|(of, _)| *of != instance);
+    up(&instance, false, services)
 }
 
 fn instance() -> String {

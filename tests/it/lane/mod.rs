@@ -1,4 +1,4 @@
 //! The durable lane between real servers: Kafka in, Elasticsearch and Redis out.
 
-mod rig;
+pub mod rig;
 mod rules;

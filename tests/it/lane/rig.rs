@@ -1,6 +1,6 @@
 //! A lane of a test's own: its topic, its index, its keys, and a pipeline that runs in this process.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -24,8 +24,8 @@ pub struct Rig {
     pub index: String,
     pub prefix: String,
     pub config: Config,
-    /// Goes with the rig.
-    _dir: tempfile::TempDir,
+    /// Settings, topics and pipelines; goes with the rig.
+    dir: tempfile::TempDir,
     pub elasticsearch: String,
     pub redis: String,
     producer: FutureProducer,
@@ -129,11 +129,16 @@ impl Rig {
             index: unique,
             topic,
             config,
-            _dir: dir,
+            dir,
             elasticsearch: stack.get("ELASTICSEARCH").to_owned(),
             redis: stack.get("REDIS").to_owned(),
             producer,
         }
+    }
+
+    /// The folder of settings, topics and pipelines, for a process of its own.
+    pub fn directory(&self) -> &Path {
+        self.dir.path()
     }
 
     /// Starts the lane.
