@@ -61,8 +61,12 @@ async fn commit(branch: Arc<Branch>) {
     let mut tick = tokio::time::interval(COMMIT_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut delays = Delays::server();
+    // A sink that has lost writes of one partition has seldom lost them of that one alone.
+    let mut suspicious = false;
     loop {
-        tick.tick().await;
+        if !suspicious {
+            tick.tick().await;
+        }
         let marks = branch.ledger.marks();
         for (mark, _) in &marks {
             branch
@@ -74,7 +78,10 @@ async fn commit(branch: Arc<Branch>) {
             .filter(|(m, g)| sent.get(&m.partition) != Some(&(m.offset, *g)))
             .copied()
             .collect();
-        let outcome = if !new.is_empty() {
+        let outcome = if suspicious {
+            let open: Vec<i32> = marks.iter().map(|m| m.0.partition).collect();
+            branch.hub.verify(&open).await
+        } else if !new.is_empty() {
             let moved: Vec<i32> = new.iter().map(|m| m.0.partition).collect();
             let marks = branch.ledger.watermarks_of(&moved);
             branch.hub.checkpoint(&marks).await
@@ -85,7 +92,12 @@ async fn commit(branch: Arc<Branch>) {
         } else {
             continue;
         };
+        let looked = std::mem::replace(
+            &mut suspicious,
+            matches!(outcome, Err(SinkError::Forgot { .. })),
+        );
         match outcome {
+            Ok(()) if looked => {}
             Ok(()) => {
                 delays.reset();
                 if !new.is_empty() {

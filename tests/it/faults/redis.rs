@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::model::{Model, Sink};
 use super::{adds_up, alone, passes, until, while_loaded};
@@ -47,6 +48,34 @@ fn redis_flushed_under_load_is_noticed_and_caught_up_from_the_logs_start() {
         flushed.expect("FLUSHALL");
         model.arrives(&rig, &SINKS).await;
         assert!(forgot() > before);
+        adds_up(&lane).await;
+        lane.stop().await;
+    });
+}
+
+#[test]
+fn a_flush_is_noticed_in_all_partitions_at_once_though_nothing_is_written() {
+    let (_turn, stack) = alone(&["kafka", "redis"]);
+    rig::system(async {
+        let options = Options {
+            partitions: 40,
+            ..without_elasticsearch()
+        };
+        let rig = Rig::new(&stack, "idle", options).await;
+        let lane = rig.start().await;
+        let branch = lane.branches().remove(0);
+        let mut model = Model::new(300);
+        model.change(&rig, 1_000).await;
+        model.arrives(&rig, &SINKS).await;
+        let mut redis = rig.redis().await;
+        let flushed = redis::cmd("FLUSHALL").exec_async(&mut redis).await;
+        flushed.expect("FLUSHALL");
+        let began = Instant::now();
+        model.arrives(&rig, &SINKS).await;
+        assert!(branch.stats.forgot.load(Ordering::Relaxed) >= 40);
+        // An idle sink is asked once a second, and not once a second for each partition.
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(30), "{took:?}");
         adds_up(&lane).await;
         lane.stop().await;
     });
