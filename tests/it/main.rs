@@ -4,6 +4,7 @@
 // Clippy's exception for tests does not reach the functions beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod capture;
 mod dead_letters;
 mod elasticsearch_identity;
 mod elasticsearch_secure;

@@ -75,7 +75,8 @@ pub fn faults(services: &[&str]) -> Stack {
     up(&instance, false, services)
 }
 
-fn instance() -> String {
+/// The name of the instance without passwords.
+pub fn instance() -> String {
     std::env::var("TWOLANE_TEST_INSTANCE").unwrap_or_else(|_| String::from("test"))
 }
 

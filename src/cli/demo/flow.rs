@@ -1,4 +1,4 @@
-//! The demo from its first row to its verdict, once the servers and the specs are there.
+//! The demo from its first change to its verdict, once the scene is set.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -6,21 +6,18 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
-use super::capture::Capture;
-use super::changes::{Changes, MARKERS, Made, Rev};
+use super::changes::{MARKERS, Made};
 use super::compare::Store;
-use super::http::Http;
-use super::kafka::{Kafka, Offsets, dead_topic};
+use super::kafka::Offsets;
 use super::lane::{BranchStatus, Lane};
 use super::load::{self, Counter};
 use super::probe::{Freshness, Markers};
-use super::screen::{BOLD, BranchFrame, Frame, PLAIN, Screen, number, quantiles, short, step};
+use super::scene::{Load, Scene, Stage};
+use super::screen::{BOLD, BranchFrame, Frame, PLAIN, Screen, number, quantiles, short};
 use super::settle::Settle;
 use super::stores::Stores;
-use super::survey;
-use super::table::Database;
 use super::verdict::Verdict;
-use crate::config::{PipelineSpec, Settings};
+use crate::config::SinkKind;
 
 /// Between two drawings in a terminal.
 const FRAME: Duration = Duration::from_millis(250);
@@ -31,100 +28,9 @@ const RATE_OVER: Duration = Duration::from_secs(2);
 /// Between two questions whether the connector still runs.
 const CAPTURE_EVERY: Duration = Duration::from_secs(2);
 
-/// What the changes should be like.
-#[derive(Debug, Clone, Copy)]
-pub struct Load {
-    /// Rows around which the table stays.
-    pub rows: usize,
-    /// Rows changed a second.
-    pub rate: u64,
-    /// Seed of the random changes.
-    pub seed: u64,
-    /// When to stop; `None`: when told to.
-    pub length: Option<Duration>,
-}
-
-/// The servers and the pipeline.
-pub struct Scene {
-    /// Where the sinks are.
-    pub settings: Settings,
-    /// The pipeline that is shown.
-    pub pipeline: PipelineSpec,
-    /// The database.
-    pub database: Database,
-    /// The broker.
-    pub kafka: Kafka,
-    /// Kafka Connect.
-    pub connect: Http,
-    /// The connector.
-    pub capture: Capture,
-}
-
-/// The table filled and captured, ready to be changed.
-pub struct Stage {
-    changes: Changes,
-    rev: Rev,
-    counter: Counter,
-}
-
 // === impl Scene ===
 
 impl Scene {
-    /// Makes topics and table, fills the table, and starts the capture.
-    ///
-    /// # Errors
-    /// Where a server refuses: one sentence with what to do.
-    pub async fn set(&self, load: Load, screen: &mut Screen) -> anyhow::Result<Stage> {
-        let topic = &self.pipeline.topic;
-        self.kafka.create_topics(topic).await?;
-        step(
-            screen,
-            "topics",
-            &format!(
-                "{} ({} partitions) and {}",
-                topic.name,
-                topic.partitions,
-                dead_topic(&topic.name)
-            ),
-        );
-
-        self.database.create_table().await?;
-        let rev = Rev::default();
-        let mut changes = Changes::open(&self.database, load.seed, load.rows, rev.clone()).await?;
-        let found = changes.rows();
-        let filled = changes.fill().await?;
-        Markers::open(&self.database, rev.clone(), MARKERS)
-            .await?
-            .fill()
-            .await?;
-        let table = match found {
-            0 => format!("app.user_profile: {} rows written", number(filled)),
-            found => format!(
-                "app.user_profile: {} rows from an earlier run, {} added",
-                number(found as u64),
-                number(filled)
-            ),
-        };
-        step(screen, "table", &table);
-
-        screen.passing("  capture  starting …");
-        self.capture.start(&self.connect).await?;
-        step(
-            screen,
-            "capture",
-            &format!(
-                "Debezium's connector '{}' reads the binlog",
-                self.capture.name
-            ),
-        );
-        let counter = Counter::default();
-        Ok(Stage {
-            changes,
-            rev,
-            counter,
-        })
-    }
-
     /// Changes rows and shows how they arrive, until the time is up or `stop` says so; then waits for the
     /// lane, compares, and says what was found. The caller stops the lane.
     ///
@@ -140,7 +46,7 @@ impl Scene {
     ) -> anyhow::Result<Verdict> {
         let stores = Stores::open(&self.settings, &self.pipeline).await?;
         let freshness = Freshness::default();
-        let counter = stage.counter;
+        let counter = Counter::default();
         let probe = async |store, ids| {
             Markers::open(&self.database, stage.rev.clone(), ids)
                 .await
@@ -207,25 +113,6 @@ impl Scene {
         self.verdict(&stores, settled).await
     }
 
-    /// Compares, and counts what is left over.
-    async fn verdict(&self, stores: &Stores, settled: Duration) -> anyhow::Result<Verdict> {
-        let began = Instant::now();
-        let report = survey::compare(&self.database, stores, &self.pipeline.document).await?;
-        let tombstones = stores.documents.tombstones().await?;
-        let dead = self
-            .kafka
-            .reader(None)?
-            .count(&dead_topic(&self.pipeline.topic.name))
-            .await?;
-        Ok(Verdict {
-            report,
-            tombstones,
-            dead,
-            settled,
-            compared: began.elapsed(),
-        })
-    }
-
     async fn watch(
         &self,
         load: Load,
@@ -286,8 +173,8 @@ impl Scene {
             .iter()
             .find(|sink| sink.name == branch.name)
             .map(|sink| match sink.kind {
-                crate::config::SinkKind::Elasticsearch(_) => Store::Elasticsearch,
-                crate::config::SinkKind::Redis(_) => Store::Redis,
+                SinkKind::Elasticsearch(_) => Store::Elasticsearch,
+                SinkKind::Redis(_) => Store::Redis,
             });
         BranchFrame {
             rate,

@@ -20,6 +20,7 @@ pub mod people;
 pub mod probe;
 pub mod rng;
 pub mod run;
+pub mod scene;
 pub mod screen;
 pub mod settle;
 pub mod stack;

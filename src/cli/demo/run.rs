@@ -1,29 +1,21 @@
 //! The command: the stack, the specs, the lane and the flow, put together and taken apart again.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::bail;
 use tokio::sync::watch;
 
-use super::capture::Capture;
-use super::flow::{Load, Scene};
-use super::http::Http;
-use super::kafka::Kafka;
+use super::changes::MARKERS;
 use super::lane::{InProcess, Lane as _};
 use super::notices::Notices;
+use super::scene::{Load, Scene};
 use super::screen::{BOLD, DIM, PLAIN, Screen, step};
-use super::stack::Stack;
-use super::table::{DATABASE, Database, TABLE};
+use super::stack::{SCRIPT, Stack};
 use super::verdict::tell;
-use crate::config::{Config, LoadOptions, Secret, SinkKind, load};
-
-/// The pipeline that is shown.
-const PIPELINE: &str = "user_profile";
-/// The id under which the connector poses as a replica; the stack's server has 1.
-const SERVER_ID: u32 = 5_401;
+use crate::config::SinkKind;
 
 /// Arguments of `demo`.
 #[derive(Debug, Clone, clap::Args)]
@@ -54,10 +46,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let stop = watch::Sender::new(false);
         let mut told = stop.subscribe();
         listen(stop.clone());
-        let setting = set(args);
+        let opening = open(args);
         let (stack, scene, mut screen) = tokio::select! {
-            set = setting => set?,
-            _ = told.wait_for(|stop| *stop) => anyhow::bail!("interrupted before the demo began"),
+            open = opening => open?,
+            _ = told.wait_for(|stop| *stop) => bail!("interrupted before the demo began"),
         };
         let load = Load {
             rows: args.rows as usize,
@@ -67,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let stage = tokio::select! {
             stage = scene.set(load, &mut screen) => stage?,
-            _ = told.wait_for(|stop| *stop) => anyhow::bail!("interrupted before the demo began"),
+            _ = told.wait_for(|stop| *stop) => bail!("interrupted before the demo began"),
         };
         let settings = Arc::new(scene.settings.clone());
         let lane = InProcess::start(&settings, &Arc::new(scene.pipeline.clone())).await?;
@@ -75,7 +67,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             &mut screen,
             "lane",
             &format!(
-                "pipelines/{PIPELINE}.toml runs in this process; http://{}/metrics",
+                "{} runs in this process; http://{}/metrics",
+                scene.pipeline.name,
                 lane.admin()
             ),
         );
@@ -96,110 +89,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The servers and the specs.
-async fn set(args: &Args) -> anyhow::Result<(Stack, Scene, Screen)> {
-    println!(
-        "\nStarting the servers on this machine ({} up):",
-        super::stack::SCRIPT
-    );
+async fn open(args: &Args) -> anyhow::Result<(Stack, Scene, Screen)> {
+    println!("\nStarting the servers on this machine ({SCRIPT} up):");
     let stack = Stack::up(&args.instance).await?;
-    let folder = PathBuf::from(stack.get("INSTANCE_DIR")?);
-    let config = configure(&stack, &folder.join("demo.toml"))?;
-    let pipeline = config
-        .pipelines
-        .into_iter()
-        .find(|pipeline| pipeline.name == PIPELINE)
-        .with_context(|| format!("there is no pipelines/{PIPELINE}.toml"))?;
-    let topic = format!("{DATABASE}.{DATABASE}.{TABLE}");
-    ensure!(
-        pipeline.topic.name == topic,
-        "{}: the demo's table is captured into the topic {topic}, not {}",
-        pipeline.file.display(),
-        pipeline.topic.name
-    );
-    let log = folder.join("demo.log");
-    let notices = Notices::start(&log, &config.settings.log.filter)?;
-    let mut screen = Screen::new(notices);
+    let scene = Scene::of(&stack)?;
+    let log = PathBuf::from(stack.get("INSTANCE_DIR")?).join("demo.log");
+    let mut screen = Screen::new(Notices::start(&log, &scene.settings.log.filter)?);
     screen.say("");
-    let scene = Scene {
-        database: Database::new(
-            stack.get("MARIADB")?,
-            stack.get("MARIADB_USER")?,
-            stack.get("MARIADB_PASSWORD")?,
-        )?,
-        kafka: Kafka::new(stack.get("KAFKA")?),
-        connect: Http::open(stack.get("CONNECT")?)?,
-        capture: Capture {
-            name: DATABASE.to_owned(),
-            database: stack.get("MARIADB")?.to_owned(),
-            user: stack.get("MARIADB_CDC_USER")?.to_owned(),
-            password: Secret::new(stack.get("MARIADB_CDC_PASSWORD")?),
-            server_id: SERVER_ID,
-            prefix: DATABASE.to_owned(),
-            kafka: stack.get("KAFKA")?.to_owned(),
-        },
-        settings: config.settings,
-        pipeline,
-    };
     Ok((stack, scene, screen))
-}
-
-/// Writes a settings file for this stack, which `twolane run --settings` takes as well, and loads it with
-/// the repository's topics and pipelines. Variables of the environment play no part: they may be about other
-/// servers.
-fn configure(stack: &Stack, file: &Path) -> anyhow::Result<Config> {
-    let text = |value: &str| toml::Value::from(value).to_string();
-    let path = |name: &str| text(&stack.root.join(name).to_string_lossy());
-    let mut lines = vec![
-        format!(
-            "# Where the local stack's instance {} is. Written anew by each `cargo demo`.",
-            stack.instance
-        ),
-        format!("topics_dir = {}", path("topics")),
-        format!("pipelines_dir = {}", path("pipelines")),
-        "[kafka]".to_owned(),
-        format!("brokers = {}", text(stack.get("KAFKA")?)),
-        "[elasticsearch]".to_owned(),
-        format!("url = {}", text(stack.get("ELASTICSEARCH")?)),
-    ];
-    let optional = |lines: &mut Vec<String>, key: &str, name: &str| {
-        lines.extend(
-            stack
-                .find(name)
-                .map(|value| format!("{key} = {}", text(value))),
-        );
-    };
-    optional(&mut lines, "username", "ELASTICSEARCH_USER");
-    optional(&mut lines, "password", "ELASTICSEARCH_PASSWORD");
-    optional(&mut lines, "ca_file", "CA_FILE");
-    lines.push("[redis]".to_owned());
-    lines.push(format!("url = {}", text(stack.get("REDIS")?)));
-    optional(&mut lines, "password", "REDIS_PASSWORD");
-    optional(&mut lines, "ca_file", "CA_FILE");
-    write_private(file, &(lines.join("\n") + "\n"))
-        .with_context(|| format!("cannot write {}", file.display()))?;
-    let options = LoadOptions {
-        settings: Some(file.to_owned()),
-        ..LoadOptions::default()
-    };
-    load(&options).map_err(|problems| anyhow::anyhow!("{problems}"))
-}
-
-/// The stack's passwords are in it.
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(file)?
-        .write_all(text.as_bytes())
 }
 
 /// What is still there, and how to look at it.
 fn farewell(stack: &Stack, scene: &Scene, screen: &mut Screen) -> anyhow::Result<()> {
-    let id = super::changes::MARKERS.start();
+    let id = MARKERS.start();
     screen.say("");
     screen.say(&format!(
         "  {BOLD}The servers are still running.{PLAIN} Have a look:"

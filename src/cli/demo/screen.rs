@@ -56,6 +56,7 @@ pub struct Frame {
 pub struct Screen {
     live: bool,
     colour: bool,
+    silent: bool,
     /// Lines of the block that is on the screen.
     drawn: usize,
     notices: Notices,
@@ -70,8 +71,20 @@ impl Screen {
         Self {
             live,
             colour: live && std::env::var_os("NO_COLOR").is_none(),
+            silent: false,
             drawn: 0,
             notices,
+        }
+    }
+
+    /// Shows nothing.
+    pub fn silent() -> Self {
+        Self {
+            live: false,
+            colour: false,
+            silent: true,
+            drawn: 0,
+            notices: Notices::default(),
         }
     }
 
@@ -138,6 +151,9 @@ impl Screen {
 
     /// A terminal that has gone away is no reason to leave rows unchecked.
     fn out(&self, text: &str) {
+        if self.silent {
+            return;
+        }
         let mut stdout = io::stdout().lock();
         let _ = stdout
             .write_all(text.as_bytes())

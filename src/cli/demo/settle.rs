@@ -25,7 +25,7 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How far the lane is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// Records that each branch has not committed yet, by the branch's group.
+    /// Records that each branch has not committed yet, by the sink's name.
     pub lag: Vec<(String, i64)>,
     /// Marker rows that are not in the sink yet.
     pub markers: [(Store, usize); 2],
@@ -35,6 +35,7 @@ pub struct Progress {
 pub struct Settle {
     topic: String,
     ends: Reader,
+    /// By the sink's name.
     groups: Vec<(String, Reader)>,
     stores: Stores,
 }
@@ -49,8 +50,7 @@ impl Settle {
     pub fn new(kafka: &Kafka, pipeline: &PipelineSpec, stores: &Stores) -> anyhow::Result<Self> {
         let groups = pipeline.sinks.iter().map(|sink| {
             let group = format!("{}.{}", pipeline.name, sink.name);
-            let reader = kafka.reader(Some(&group))?;
-            Ok((group, reader))
+            Ok((sink.name.clone(), kafka.reader(Some(&group))?))
         });
         Ok(Self {
             topic: pipeline.topic.name.clone(),
@@ -117,16 +117,16 @@ impl Settle {
     /// Records between the committed offset and the end, by group.
     async fn lag(&self, ends: &Offsets) -> anyhow::Result<Vec<(String, i64)>> {
         let mut lag = Vec::new();
-        for (group, reader) in &self.groups {
+        for (sink, reader) in &self.groups {
             let committed = reader
                 .committed(&self.topic, ends.keys().copied().collect())
                 .await
-                .with_context(|| format!("group {group}"))?;
+                .with_context(|| format!("the group of {sink}"))?;
             // A partition without a commit counts from its start, which is at least 0.
             let behind = ends
                 .iter()
                 .map(|(p, end)| end - committed.get(p).copied().unwrap_or(0));
-            lag.push((group.clone(), behind.sum()));
+            lag.push((sink.clone(), behind.sum()));
         }
         Ok(lag)
     }
@@ -142,10 +142,16 @@ impl Progress {
 
 impl std::fmt::Display for Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (group, lag) in &self.lag {
-            write!(f, "{group} is {lag} records behind; ")?;
-        }
+        let lags: Vec<_> = self
+            .lag
+            .iter()
+            .map(|(group, lag)| format!("{group} {lag}"))
+            .collect();
         let [(a, m), (b, n)] = self.markers;
-        write!(f, "last changes not seen yet: {m} in {a}, {n} in {b}")
+        write!(
+            f,
+            "records behind: {}; last changes unseen: {a} {m}, {b} {n}",
+            lags.join(", ")
+        )
     }
 }

@@ -2,3 +2,5 @@
 
 pub mod rig;
 mod rules;
+
+pub use rig::system;
