@@ -171,6 +171,7 @@ impl From<ProbeError> for Unready {
                 why: e.to_string(),
                 alarm: false,
             },
+            ProbeError::Missing(why) => Self::Wait { why, alarm: true },
             ProbeError::Refused(why) => Self::Halt(why),
         }
     }
@@ -286,6 +287,10 @@ async fn still_itself(branch: &Branch, identity: &TopicIdentity) {
             ));
         }
         Err(ProbeError::Refused(why)) => return branch.halt(why),
+        // Made anew, it has another id.
+        Err(ProbeError::Missing(why)) => {
+            return tracing::error!(branch = branch.name, "an operator must act: {why}");
+        }
         Err(ProbeError::Unavailable { .. }) => return,
     }
     match branch.hub.check(identity).await {

@@ -26,6 +26,10 @@ pub enum ProbeError {
         /// What librdkafka said.
         why: String,
     },
+    /// The topic is not there, or this broker does not know of it yet: worth asking again, though perhaps an
+    /// operator must act.
+    #[error("{0}")]
+    Missing(String),
     /// What it says contradicts the spec.
     #[error("{0}")]
     Refused(String),
@@ -73,7 +77,7 @@ impl Probe {
         let spec = &self.topic;
         let described = described.map_err(|why| {
             if why.contains("Unknown topic") {
-                ProbeError::Refused(format!(
+                ProbeError::Missing(format!(
                     "topic {} is not there: create it with {} partitions (its capture must not create it), or correct `name` in {}",
                     spec.name, spec.partitions, spec.file.display()
                 ))
