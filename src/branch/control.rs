@@ -23,13 +23,24 @@ pub enum State {
     Stopping,
 }
 
+/// Who rejects records. Each has a window of its own: a worker decodes far ahead of what the sink answers, so
+/// in one window a few poison records would stand alone while the sink is slow or away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Judge {
+    /// The decoder and the projection.
+    Decoder,
+    /// The sink.
+    Sink,
+}
+
 /// A branch's switch.
 #[derive(Debug)]
 pub struct Control {
     state: watch::Sender<State>,
     /// What a starting branch waits for.
     waiting: Mutex<Option<String>>,
-    window: Mutex<Rejections>,
+    decoded: Mutex<Rejections>,
+    written: Mutex<Rejections>,
     forgotten: Mutex<BTreeSet<i32>>,
     forgot: Notify,
 }
@@ -48,7 +59,8 @@ impl Default for Control {
         Self {
             state: watch::Sender::new(State::Starting),
             waiting: Mutex::default(),
-            window: Mutex::default(),
+            decoded: Mutex::default(),
+            written: Mutex::default(),
             forgotten: Mutex::default(),
             forgot: Notify::new(),
         }
@@ -84,7 +96,9 @@ impl Control {
 
     /// Lets a halted branch start anew. `false` where it was not halted.
     pub fn resume(&self) -> bool {
-        *self.window.lock().unwrap_or_else(PoisonError::into_inner) = Rejections::default();
+        for window in [&self.decoded, &self.written] {
+            *window.lock().unwrap_or_else(PoisonError::into_inner) = Rejections::default();
+        }
         self.state.send_if_modified(|s| {
             let halted = matches!(s, State::Halted(_));
             if halted {
@@ -122,9 +136,13 @@ impl Control {
         self.state.send_replace(State::Stopping);
     }
 
-    /// Notes how records ended; `true` where too many of the last were rejected.
-    pub fn note(&self, rejected: bool, count: usize) -> bool {
-        let mut w = self.window.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Notes how `judge` found records; `true` where it rejected too many of the last.
+    pub fn note(&self, judge: Judge, rejected: bool, count: usize) -> bool {
+        let window = match judge {
+            Judge::Decoder => &self.decoded,
+            Judge::Sink => &self.written,
+        };
+        let mut w = window.lock().unwrap_or_else(PoisonError::into_inner);
         for _ in 0..count.min(WINDOW) {
             w.last.push_back(rejected);
             w.rejected += usize::from(rejected);
@@ -168,12 +186,22 @@ mod tests {
     #[test]
     fn two_hundred_rejections_among_the_last_thousand_halt() {
         let c = Control::default();
-        assert!(!c.note(true, REJECTIONS - 1));
-        assert!(!c.note(false, WINDOW - REJECTIONS));
-        assert!(c.note(true, 1));
+        assert!(!c.note(Judge::Sink, true, REJECTIONS - 1));
+        assert!(!c.note(Judge::Sink, false, WINDOW - REJECTIONS));
+        assert!(c.note(Judge::Sink, true, 1));
         // good records push the bad ones out
-        assert!(!c.note(false, WINDOW));
-        assert!(!c.note(true, REJECTIONS - 1));
+        assert!(!c.note(Judge::Sink, false, WINDOW));
+        assert!(!c.note(Judge::Sink, true, REJECTIONS - 1));
+    }
+
+    #[test]
+    fn what_the_sink_has_not_answered_yet_does_not_make_poison_of_its_neighbours() {
+        let c = Control::default();
+        for _ in 0..WINDOW {
+            assert!(!c.note(Judge::Decoder, true, 1));
+            assert!(!c.note(Judge::Decoder, false, 9));
+        }
+        assert!(!c.note(Judge::Sink, true, REJECTIONS - 1));
     }
 
     #[test]

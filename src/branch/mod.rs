@@ -5,8 +5,8 @@ mod control;
 mod start;
 mod stats;
 
-pub use control::{Control, REJECTIONS, State, WINDOW};
-pub use start::{RunningBranch, start};
+pub use control::{Control, Judge, REJECTIONS, State, WINDOW};
+pub use start::{RunningBranch, start, start_with};
 pub use stats::{Histogram, PartitionStats, Stats};
 
 use std::sync::Arc;

@@ -11,7 +11,7 @@ use crate::config::{PipelineSpec, Settings, SinkSpec};
 use crate::decode;
 use crate::route::Router;
 use crate::sink::dead_letter::DeadLetters;
-use crate::sink::{SinkError, registry};
+use crate::sink::{SinkError, SinkHub, registry};
 use crate::source::{Budget, Commands, Probe, Source};
 use crate::supervise::{self, Child, ChildSpec, Incarnation, Tree};
 use crate::transform::Projection;
@@ -41,12 +41,26 @@ pub fn start(
     spec: &SinkSpec,
     tree: &Arc<Tree>,
 ) -> Result<RunningBranch, SinkError> {
+    let hub = registry::hub(settings, pipeline, spec)?;
+    start_with(hub, settings, pipeline, spec, tree)
+}
+
+/// As [`start`], with a hub of the caller's own for the spec's sink.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(
+    hub: Arc<dyn SinkHub>,
+    settings: &Arc<Settings>,
+    pipeline: &Arc<PipelineSpec>,
+    spec: &SinkSpec,
+    tree: &Arc<Tree>,
+) -> Result<RunningBranch, SinkError> {
     let name = format!("{}.{}", pipeline.name, spec.name);
     let refused = |e: rdkafka::error::KafkaError| {
         SinkError::Refused(format!("the settings under [kafka] make no client: {e}"))
     };
     let topic = &pipeline.topic;
-    let hub = registry::hub(settings, pipeline, spec)?;
     let branch = Arc::new(Branch {
         ledger: Arc::new(Ledger::default()),
         budget: Budget::new(spec.buffer_bytes, CHUNKS),

@@ -124,7 +124,8 @@ impl Group {
             }
         }
         drop(known);
-        if any
+        // An asynchronous commit may have failed unseen, so that the last word repeats what is stored.
+        if (any || matches!(mode, CommitMode::Sync))
             && let Err(why) = consumer.commit_consumer_state(mode)
             && why.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
         {

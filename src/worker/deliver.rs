@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::job::Job;
-use crate::branch::{Branch, now_ms};
+use crate::branch::{Branch, Judge, now_ms};
 use crate::commit::Resolution;
 use crate::event::Version;
 use crate::retry::Delays;
@@ -114,25 +114,20 @@ impl Delivery {
         let mut suspicious = Vec::new();
         let mut retry: Option<Failure> = None;
         let now_ms = now_ms();
-        let mut passed = 0;
         for (write, outcome) in now.iter().zip(outcomes) {
             match outcome {
                 Outcome::Applied => {
-                    passed += 1;
                     if let Some(w) = self.job.batch().writes().get(*write as usize) {
                         self.branch.stats.fresh(w.committed_ms, now_ms);
                     }
                     self.job.settle(*write, Resolution::Applied, &mut resolved);
                 }
-                Outcome::Superseded { by } => {
-                    passed += 1;
-                    match by.filter(|v| self.is_suspicious(*write, *v)) {
-                        Some(version) => suspicious.push((*write, version)),
-                        None => self
-                            .job
-                            .settle(*write, Resolution::Superseded, &mut resolved),
-                    }
-                }
+                Outcome::Superseded { by } => match by.filter(|v| self.is_suspicious(*write, *v)) {
+                    Some(version) => suspicious.push((*write, version)),
+                    None => self
+                        .job
+                        .settle(*write, Resolution::Superseded, &mut resolved),
+                },
                 Outcome::Retry(failure) => {
                     let since = *self.alone.entry(*write).or_insert_with(Instant::now);
                     if failure.alone && since.elapsed() >= self.branch.spec.alone_deadline {
@@ -148,12 +143,11 @@ impl Delivery {
                 Outcome::Rejected(failure) => rejected.push((*write, failure, true)),
             }
         }
-        let halt = self.branch.control.note(false, passed);
-        let halt = self
-            .branch
-            .control
-            .note(true, rejected.iter().filter(|r| r.2).count())
-            || halt;
+        // Records, not writes: what was coalesced has passed as well.
+        let control = &self.branch.control;
+        control.note(Judge::Sink, false, resolved.len());
+        let refused = rejected.iter().filter(|r| r.2).count();
+        let halt = control.note(Judge::Sink, true, refused);
         // What is settled leaves the selection; older writes that come to life take its place at the end.
         let rest = self.select.split_off(now.len().min(self.select.len()));
         self.select = again;

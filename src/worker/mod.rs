@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 
 use actix::prelude::*;
 
-use crate::branch::Branch;
+use crate::branch::{Branch, Judge};
 use crate::commit::{Claim, Resolution};
 use crate::decode::Decoder;
 use crate::event::{Shape, SourcePosition, Version};
@@ -39,6 +39,8 @@ pub struct Worker {
     spare: Vec<Job>,
     linger: Option<SpawnHandle>,
     seen: HashMap<i32, Seen>,
+    /// Records decoded since the last one that could not be: what the branch's window has yet to hear of.
+    sound: usize,
 }
 
 /// The furthest source position of a partition, and the offset that had it.
@@ -73,6 +75,7 @@ impl Worker {
             spare: Vec::new(),
             linger: None,
             seen: HashMap::new(),
+            sound: 0,
         }
     }
 
@@ -113,8 +116,9 @@ impl Worker {
             },
         );
         match added {
-            Ok(Added::Batched) => {}
+            Ok(Added::Batched) => self.sound += 1,
             Ok(Added::Passed(pass)) => {
+                self.sound += 1;
                 stats.reason(pass.reason());
                 self.branch.ledger.resolve([(claim, Resolution::Filtered)]);
             }
@@ -132,7 +136,9 @@ impl Worker {
         why: crate::decode::DecodeError,
         ctx: &mut Context<Self>,
     ) {
-        if self.branch.control.note(true, 1) {
+        let control = &self.branch.control;
+        control.note(Judge::Decoder, false, std::mem::take(&mut self.sound));
+        if control.note(Judge::Decoder, true, 1) {
             return self.branch.halt(format!(
                 "{} of the last {} records could not be decoded; the last one, {}: {why}. Is `format` in {} right?",
                 crate::branch::REJECTIONS,
@@ -222,7 +228,7 @@ impl Handler<Deliver> for Worker {
     fn handle(&mut self, Deliver(chunk): Deliver, ctx: &mut Self::Context) {
         for index in 0..chunk.len() {
             if self.branch.control.is_halted() {
-                return;
+                break;
             }
             self.take(&chunk, index, ctx);
             if self.is_full() {
