@@ -1,6 +1,12 @@
 //! The durable lane between real servers: Kafka in, Elasticsearch and Redis out.
 
+mod group;
+mod identity;
+mod rejections;
+mod restarts;
 pub mod rig;
 mod rules;
+mod tools;
+mod versions;
 
 pub use rig::system;
