@@ -3,6 +3,7 @@
 //! Exit codes: 0 all is well; 1 the command failed; 2 the command line, the settings, a topic or a pipeline
 //! is wrong.
 
+mod bench;
 mod dead;
 pub mod demo;
 mod reference;
@@ -40,6 +41,8 @@ enum Command {
     Validate(validate::Args),
     /// Look at dead letters, and write them into their sinks again
     Dead(dead::Args),
+    /// Measure the lane beside what its servers can take, on this machine
+    Bench(bench::Args),
     /// Print a reference page in Markdown
     Reference(reference::Args),
 }
@@ -53,6 +56,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run::run(&args),
         Command::Validate(args) => validate::run(&args, &options),
         Command::Dead(args) => dead::run(&args, &options),
+        Command::Bench(args) => bench::run(&args),
         Command::Reference(args) => reference::run(&args),
     };
     result.unwrap_or_else(|error| {

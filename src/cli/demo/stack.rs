@@ -95,7 +95,10 @@ impl Stack {
 }
 
 /// The repository: where cargo says the package is, else the nearest folder above this one with the script.
-fn root() -> anyhow::Result<PathBuf> {
+///
+/// # Errors
+/// Where there is none.
+pub fn root() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
         let folder = PathBuf::from(folder);
         if folder.join(SCRIPT).exists() {

@@ -1,0 +1,40 @@
+//! `twolane bench`: how fast the lane is on this machine, beside what its servers can take at all.
+//!
+//! Promises: what is compared was measured in the same run, on the same servers and the same records; the
+//! lane is measured in a process of its own, so that its memory and CPU are its alone; nothing of a run is
+//! left behind unless that was asked for. It relies on the local stack, and says how busy the machine was
+//! with other things, since that is in every figure.
+
+mod bare;
+mod child;
+mod records;
+mod report;
+mod specs;
+mod sync;
+mod topic;
+
+use std::process::ExitCode;
+
+/// Arguments of `bench`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Drain a preloaded topic into Elasticsearch and Redis, and compare with bare clients
+    Sync(sync::Args),
+    /// The lane of `sync`, in the process that is measured
+    #[command(hide = true)]
+    Lane(child::Args),
+}
+
+/// Runs the bench that was asked for.
+pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    match &args.what {
+        What::Sync(args) => sync::run(args),
+        What::Lane(args) => child::run(args),
+    }
+}

@@ -1,0 +1,180 @@
+//! The records: updates of a user's profile as Debezium writes them without schemas, the same for the same
+//! seed on every machine.
+//!
+//! A row has twenty columns that need no declared type and three that do (a decimal, a date, a datetime), and
+//! a text that fills the record up to the size that was asked for.
+
+use std::io::Write as _;
+
+use anyhow::ensure;
+
+use crate::cli::demo::rng::Rng;
+
+/// The columns' types for the topic spec.
+pub(super) const COLUMNS: &str = r#"
+id       = "bigint unsigned"
+balance  = "decimal(12,2)"
+birthday = "date"
+seen     = "datetime(3)"
+"#;
+
+/// The index's mapping, without replicas: there is one node.
+pub(super) const INDEX: &str = r#"{
+  "settings": {"number_of_shards": 1, "number_of_replicas": 0},
+  "mappings": {"dynamic": false, "properties": {
+    "id": {"type": "keyword"}, "rev": {"type": "long"}, "name": {"type": "text"}, "nick": {"type": "keyword"},
+    "sex": {"type": "byte"}, "age": {"type": "short"}, "city": {"type": "keyword"}, "level": {"type": "short"},
+    "coins": {"type": "long"}, "exp": {"type": "long"}, "vip": {"type": "byte"}, "phone": {"type": "keyword"},
+    "fans": {"type": "integer"}, "follows": {"type": "integer"}, "likes": {"type": "long"},
+    "posts": {"type": "integer"}, "lang": {"type": "keyword"}, "status": {"type": "keyword"},
+    "score": {"type": "double"}, "bio": {"type": "text"}, "balance": {"type": "double"},
+    "birthday": {"type": "date"}, "seen": {"type": "date"}
+  }}
+}"#;
+
+const NAMES: [&str; 8] = [
+    "张小明",
+    "李思远",
+    "Anna Weber",
+    "王芳",
+    "Yuki Sato",
+    "John Smith",
+    "陈静怡",
+    "Marie Curie",
+];
+const CITIES: [&str; 6] = ["Shanghai", "北京", "London", "Tokyo", "广州", "Berlin"];
+const WORDS: [&str; 12] = [
+    "baby", "sleeps", "early", "milk", "喜欢", "music", "travel", "读书", "coffee", "running",
+    "photos", "garden",
+];
+/// When the first change was made, in milliseconds since 1970: 2026-11-22.
+const BEGIN_MS: u64 = 1_795_305_600_000;
+
+/// A run of records.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Records {
+    events: u64,
+    keys: u64,
+    bytes: usize,
+}
+
+// === impl Records ===
+
+impl Records {
+    /// `events` updates over `keys` rows, uniformly, each value of `bytes`.
+    ///
+    /// # Errors
+    /// Where a row does not fit into so few bytes.
+    pub(super) fn new(events: u64, keys: u64, bytes: usize) -> anyhow::Result<Self> {
+        let records = Self {
+            events,
+            keys,
+            bytes,
+        };
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for n in 0..events.min(1_000) {
+            records.write(n, &mut key, &mut value);
+            ensure!(
+                value.len() <= bytes,
+                "a record of these columns takes {} bytes without any text: ask for --bytes {} or more",
+                value.len(),
+                value.len().next_multiple_of(50)
+            );
+        }
+        Ok(records)
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> u64 {
+        self.events
+    }
+
+    /// Replaces `key` and `value` by those of record `n`.
+    pub(super) fn write(&self, n: u64, key: &mut Vec<u8>, value: &mut Vec<u8>) {
+        let mut rng = Rng::new(n.wrapping_mul(0x9e37_79b9_97f4_a7c5));
+        let id = rng.below(self.keys) + 1;
+        key.clear();
+        value.clear();
+        // Writing into memory cannot fail.
+        let _ = write!(key, r#"{{"id":{id}}}"#);
+        let _ = self.row(n, id, &mut rng, value);
+    }
+
+    fn row(&self, n: u64, id: u64, rng: &mut Rng, out: &mut Vec<u8>) -> std::io::Result<()> {
+        let ms = BEGIN_MS + n;
+        let balance = base64(&(rng.below(1 << 31) as u32).to_be_bytes());
+        write!(
+            out,
+            r#"{{"before":null,"after":{{"id":{id},"rev":{n},"name":"{}","nick":"u{id}","sex":{},"age":{},"city":"{}","level":{},"coins":{},"exp":{},"vip":{},"phone":"138{:08}","fans":{},"follows":{},"likes":{},"posts":{},"lang":"zh","status":"ok","score":{}.5,"balance":"{balance}","birthday":{},"seen":{},"bio":""#,
+            rng.pick(&NAMES),
+            rng.below(3),
+            rng.between(18, 60),
+            rng.pick(&CITIES),
+            rng.below(60),
+            rng.below(100_000),
+            rng.below(1_000_000),
+            rng.below(2),
+            rng.below(100_000_000),
+            rng.below(100_000),
+            rng.below(2_000),
+            rng.below(1_000_000),
+            rng.below(1_000),
+            rng.below(100),
+            rng.between(3_650, 18_000),
+            ms - rng.below(100_000),
+        )?;
+        let mut tail = Vec::with_capacity(512);
+        write!(
+            tail,
+            r#""}},"source":{{"version":"3.2.0.Final","connector":"mariadb","name":"app","ts_ms":{ms},"snapshot":"false","db":"app","sequence":null,"ts_us":{ms}000,"ts_ns":{ms}000000,"table":"user_profile","server_id":1,"gtid":"0-1-{n}","file":"binlog.000001","pos":{},"row":0,"thread":null,"query":null}},"transaction":null,"op":"u","ts_ms":{ms}}}"#,
+            4 + n * 400,
+        )?;
+        let mut left = self.bytes.saturating_sub(out.len() + tail.len());
+        while left > 0 {
+            let word = rng.pick(&WORDS);
+            if word.len() < left {
+                out.extend_from_slice(word.as_bytes());
+                out.push(b' ');
+                left -= word.len() + 1;
+            } else {
+                out.resize(out.len() + left, b'.');
+                left = 0;
+            }
+        }
+        out.extend_from_slice(&tail);
+        Ok(())
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_are_json_of_the_size_asked_for_and_the_same_each_time() {
+        let records = Records::new(2_000_000, 200_000, 750).unwrap();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        for n in [0, 1, 77, 1_999_999] {
+            records.write(n, &mut key, &mut value);
+            assert_eq!(value.len(), 750);
+            let read: serde_json::Value = serde_json::from_slice(&value).unwrap();
+            let id: serde_json::Value = serde_json::from_slice(&key).unwrap();
+            assert_eq!(read["after"]["id"], id["id"]);
+            assert_eq!(read["after"].as_object().unwrap().len(), 23);
+            let before = value.clone();
+            records.write(n, &mut key, &mut value);
+            assert_eq!(value, before);
+        }
+    }
+
+    #[test]
+    fn too_few_bytes_are_refused_with_what_would_do() {
+        let why = Records::new(10, 10, 300).unwrap_err().to_string();
+        assert!(why.contains("--bytes"), "{why}");
+    }
+}
