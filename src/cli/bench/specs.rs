@@ -86,15 +86,17 @@ impl Specs {
             fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
             Ok(fs::write(path, text)?)
         };
-        at(
-            "twolane.toml",
-            format!(
-                "[kafka]\nbrokers = \"{}\"\n[elasticsearch]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\n[log]\nfilter = \"warn\"\n",
-                stack.get("KAFKA")?,
-                stack.get("ELASTICSEARCH")?,
-                stack.get("REDIS")?
-            ),
-        )?;
+        let text = |value: &str| toml::Value::from(value).to_string();
+        let folder = |name: &str| text(&self.folder.join(name).to_string_lossy());
+        let lines = [
+            format!("topics_dir = {}", folder("topics")),
+            format!("pipelines_dir = {}", folder("pipelines")),
+            format!("kafka.brokers = {}", text(stack.get("KAFKA")?)),
+            format!("elasticsearch.url = {}", text(stack.get("ELASTICSEARCH")?)),
+            format!("redis.url = {}", text(stack.get("REDIS")?)),
+            String::from("log.filter = \"warn\"\n"),
+        ];
+        at("twolane.toml", lines.join("\n"))?;
         at(
             "topics/user_profile.toml",
             format!(
