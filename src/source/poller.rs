@@ -197,7 +197,7 @@ impl Poller {
         }
     }
 
-    fn polled_error(&self, error: &KafkaError) -> Result<(), String> {
+    pub(super) fn polled_error(&self, error: &KafkaError) -> Result<(), String> {
         let branch = &self.group().branch;
         match error.rdkafka_error_code() {
             Some(

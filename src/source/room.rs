@@ -39,19 +39,21 @@ impl Poller {
             }
             if self.paused {
                 // A record that comes here was fetched before the pause: its partition is sought back.
-                if let Some(Ok(message)) = self.consumer.poll(Duration::ZERO) {
-                    let partition = message.partition();
-                    if self.held.is_none() {
-                        let message = message.detach();
-                        self.held = Some(message);
-                    } else if let Some(offset) = self.ledger().next(partition) {
-                        let offset = match &self.held {
-                            Some(m) if m.partition() == partition => m.offset() + 1,
-                            Some(_) | None => offset,
-                        };
-                        drop(message);
-                        self.seek(Mark { partition, offset })?;
+                let polled = self.consumer.poll(Duration::ZERO);
+                match polled.map(|p| p.map(|m| m.detach())) {
+                    Some(Ok(message)) if self.held.is_none() => self.held = Some(message),
+                    Some(Ok(message)) => {
+                        let partition = message.partition();
+                        if let Some(next) = self.ledger().next(partition) {
+                            let offset = match &self.held {
+                                Some(m) if m.partition() == partition => m.offset() + 1,
+                                Some(_) | None => next,
+                            };
+                            self.seek(Mark { partition, offset })?;
+                        }
                     }
+                    Some(Err(why)) => self.polled_error(&why)?,
+                    None => {}
                 }
             }
             match self.commands.try_recv() {

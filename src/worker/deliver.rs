@@ -4,7 +4,8 @@
 //! pass is tried for as long as it takes; it is given up only when its partition's generation has ended or the
 //! branch halts, and then the ledger already counts it as abandoned.
 
-use std::collections::HashMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use super::job::Job;
 use crate::branch::{Branch, Judge, now_ms};
 use crate::commit::Resolution;
-use crate::event::Version;
+use crate::event::{Position, Version};
 use crate::retry::Delays;
 use crate::sink::dead_letter::Letter;
 use crate::sink::{Failure, Outcome, Sink, SinkError};
@@ -168,9 +169,7 @@ impl Delivery {
         for (write, failure, _) in rejected {
             self.reject(write, &failure).await;
         }
-        for (write, version) in suspicious {
-            self.check_version(write, version).await;
-        }
+        self.check_versions(suspicious).await;
         match retry {
             Some(failure) => {
                 let why = format!("{}: {}", failure.kind, failure.detail);
@@ -224,36 +223,51 @@ impl Delivery {
                     .is_none_or(|next| by.offset() >= next))
     }
 
-    /// Asks the broker whether the record of a version can exist; a version from nowhere halts the branch.
-    async fn check_version(&mut self, write: u32, by: Version) {
-        let Some(w) = self.job.batch().writes().get(write as usize) else {
-            return;
-        };
-        let partition = w.position.partition;
-        let (epoch, spec) = (by.epoch_bits(), self.branch.topic().epoch.get());
-        let end = match self.branch.probe.watermarks(partition).await {
-            Ok((_, end)) => end,
-            Err(why) => {
-                self.select.push(write);
-                return self.unavailable(&why.to_string(), false).await;
+    /// Asks the broker whether the records of these versions can exist; a version from nowhere halts the branch.
+    /// It is asked once for each partition: where much is read again, almost every write meets a newer one.
+    async fn check_versions(&mut self, suspicious: Vec<(u32, Version)>) {
+        let spec = self.branch.topic().epoch.get();
+        let mut ends: BTreeMap<i32, Option<i64>> = BTreeMap::new();
+        let mut resolved = Vec::new();
+        let mut unknown = None;
+        for (write, by) in suspicious {
+            let Some(position) = self.position(write) else {
+                continue;
+            };
+            let end = match ends.entry(position.partition) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(new) => {
+                    let asked = self.branch.probe.watermarks(position.partition).await;
+                    let end = asked.map(|(_, end)| end).map_err(|why| unknown = Some(why));
+                    *new.insert(end.ok())
+                }
+            };
+            let epoch = by.epoch_bits();
+            match end {
+                None => self.select.push(write),
+                Some(end) if epoch == spec && by.offset() < end => {
+                    self.job
+                        .settle(write, Resolution::Superseded, &mut resolved);
+                }
+                Some(end) => self.branch.halt(format!(
+                    "{} {position}: the sink holds version {by} (epoch {epoch}, offset {}), which no record of this topic has \
+                     (epoch {spec}, end offset {end}): the topic was made anew, or something else writes to this sink. Raise \
+                     `epoch` in {} above {epoch} if the topic was made anew",
+                    self.branch.topic().name,
+                    by.offset(),
+                    self.branch.topic().file.display(),
+                )),
             }
-        };
-        if epoch == spec && by.offset() < end {
-            let mut resolved = Vec::new();
-            self.job
-                .settle(write, Resolution::Superseded, &mut resolved);
-            self.branch.ledger.resolve(resolved);
-            return;
         }
-        self.branch.halt(format!(
-            "{} {}: the sink holds version {by} (epoch {epoch}, offset {}), which no record of this topic has (epoch {spec}, \
-             end offset {end}): the topic was made anew, or something else writes to this sink. Raise `epoch` in {} above \
-             {epoch} if the topic was made anew",
-            self.branch.topic().name,
-            w.position,
-            by.offset(),
-            self.branch.topic().file.display(),
-        ));
+        self.branch.ledger.resolve(resolved);
+        if let Some(why) = unknown {
+            self.unavailable(&why.to_string(), false).await;
+        }
+    }
+
+    fn position(&self, write: u32) -> Option<Position> {
+        let write = self.job.batch().writes().get(write as usize)?;
+        Some(write.position)
     }
 
     fn drop_stale(&mut self) {

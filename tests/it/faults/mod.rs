@@ -2,6 +2,7 @@
 //!
 //! These tests have an instance of the stack for themselves and take turns on it.
 
+mod again;
 mod capture;
 mod elasticsearch;
 mod kafka;
