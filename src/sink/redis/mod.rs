@@ -7,7 +7,7 @@
 //!   key `<key>:_v`. It lives as long as the row; beside a row with a TTL, for the TTL and the horizon. After a delete
 //!   it stays in the sibling key for exactly the horizon, unless the pipeline says `deletes = "hard"`.
 //! - A loss of acknowledged writes (a restart, a failover, a FLUSHALL) is told as [`SinkError::Forgot`] before
-//!   anything is acknowledged on top of it: see [`memory`].
+//!   anything is acknowledged on top of it; `memory.rs` says how.
 //! - What Redis says of one row (another type under its key) is that row's outcome; its neighbours are written.
 //!
 //! What it relies on: Redis 7 or later executing in order and losing at most a suffix, no eviction, no cluster; a

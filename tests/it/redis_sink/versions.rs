@@ -95,7 +95,7 @@ async fn rows_of_more_fields_than_lua_takes_at_once_and_of_none_are_written() {
 
 #[tokio::test]
 async fn a_deleted_row_stays_deleted_for_exactly_the_horizon() {
-    let horizon = Duration::from_millis(1500);
+    let horizon = Duration::from_secs(3);
     for wish in every_shape() {
         let lane = wish.horizon(horizon).lane().await;
         let sibling = lane.key("row:_v");
@@ -110,10 +110,11 @@ async fn a_deleted_row_stays_deleted_for_exactly_the_horizon() {
         assert_eq!(lane.delete("row", 10).await, lane.superseded(10));
         assert_eq!(lane.row("row").await.version, Some(lane.version(10)));
         let left: i64 = lane.run(&["PTTL", &sibling]);
-        assert!((1..=1200).contains(&left), "{left}");
+        assert!((1..=2700).contains(&left), "{left}");
 
         while lane.run::<bool>(&["EXISTS", &sibling]) {
-            assert!(after.elapsed() < horizon + Duration::from_millis(500));
+            // The slack is for a busy machine: Redis itself is exact to the millisecond.
+            assert!(after.elapsed() < horizon + Duration::from_secs(2));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert!(before.elapsed() >= horizon);
@@ -149,15 +150,15 @@ async fn a_hard_delete_leaves_nothing_but_still_loses_to_a_newer_version() {
 
 #[tokio::test]
 async fn a_row_with_a_ttl_goes_in_time_and_its_version_outlives_it_by_the_horizon() {
-    let (ttl, horizon) = (Duration::from_millis(400), Duration::from_secs(60));
+    let (ttl, horizon) = (Duration::from_secs(2), Duration::from_secs(60));
     for wish in [Wish::hash(), Wish::hash().string()] {
         let lane = wish.ttl(ttl).horizon(horizon).lane().await;
         assert_eq!(lane.upsert("row", 5, "x").await, Outcome::Applied);
         let row: i64 = lane.run(&["PTTL", &lane.key("row")]);
         let version: i64 = lane.run(&["PTTL", &lane.key("row:_v")]);
-        assert!((1..=400).contains(&row), "{row}");
-        assert!((59_000..=60_400).contains(&version), "{version}");
-        tokio::time::sleep(Duration::from_millis(450)).await;
+        assert!((1..=2000).contains(&row), "{row}");
+        assert!((58_000..=62_000).contains(&version), "{version}");
+        tokio::time::sleep(ttl + Duration::from_millis(50)).await;
         assert_eq!(lane.row("row").await.body, None);
         assert_eq!(lane.upsert("row", 4, "late").await, lane.superseded(5));
         assert_eq!(lane.row("row").await.body, None);
