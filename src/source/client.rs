@@ -48,9 +48,14 @@ pub fn consumer_config(kafka: &KafkaSettings, group: &str) -> ClientConfig {
             "queued.max.messages.kbytes",
             (kafka.queue_bytes / 1024).max(1).to_string(),
         )
-        // Fetch ahead as far as the bytes allow: 499,000 records/s here against 255,000 with the defaults.
+        // Fetch ahead as far as the bytes allow, whatever the number of records.
         .set("queued.min.messages", "200000")
-        .set("fetch.message.max.bytes", "4194304")
+        // One response is at most half of that queue: the default of 50 MiB would pass it at once. A larger
+        // record still comes alone.
+        .set(
+            "fetch.max.bytes",
+            (kafka.queue_bytes / 2).max(1 << 20).to_string(),
+        )
         // Small when caught up, so that a change is fetched at once.
         .set("fetch.min.bytes", "1")
         // A full queue is looked at again soon: the default of 1 s caps a branch at its queue's bytes a second.
