@@ -81,6 +81,12 @@ impl Made {
     pub fn rows(&self) -> u64 {
         self.inserted + self.updated + self.deleted + self.rekeyed
     }
+
+    /// Records that Debezium makes of them: two of a delete, which a null value follows, and three of a new
+    /// key, which is a delete and an insert.
+    pub fn records(&self) -> u64 {
+        self.inserted + self.updated + 2 * self.deleted + 3 * self.rekeyed
+    }
 }
 
 impl std::ops::AddAssign for Made {

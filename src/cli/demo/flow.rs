@@ -6,14 +6,16 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
-use super::changes::{MARKERS, Made};
+use super::changes::MARKERS;
 use super::compare::Store;
 use super::kafka::Offsets;
 use super::lane::{BranchStatus, Lane};
 use super::load::{self, Counter};
 use super::probe::{Freshness, Markers};
 use super::scene::{Load, Scene, Stage};
-use super::screen::{BOLD, BranchFrame, Frame, PLAIN, Screen, number, quantiles, short};
+use super::screen::{
+    BOLD, BranchFrame, CaptureFrame, Frame, PLAIN, Screen, number, quantiles, short,
+};
 use super::settle::Settle;
 use super::stores::Stores;
 use super::verdict::Verdict;
@@ -65,7 +67,13 @@ impl Scene {
             tokio::try_join!(changing, futures_util::future::try_join_all(probes)).map(drop)
         });
 
-        let watching = self.watch(load, lane, &counter, &freshness, stop, screen);
+        let show = Show {
+            load,
+            expected: stage.expected,
+            counter: counter.clone(),
+            freshness: freshness.clone(),
+        };
+        let watching = self.watch(&show, lane, stop, screen);
         let ended = tokio::select! {
             watched = watching => watched.map(|()| None)?,
             // It ends before it is told to only where it fails.
@@ -115,20 +123,24 @@ impl Scene {
 
     async fn watch(
         &self,
-        load: Load,
+        show: &Show,
         lane: &dyn Lane,
-        counter: &Counter,
-        freshness: &Freshness,
         stop: &watch::Sender<bool>,
         screen: &mut Screen,
     ) -> anyhow::Result<()> {
+        let Show {
+            load,
+            counter,
+            freshness,
+            ..
+        } = show;
         let every = if screen.is_live() { FRAME } else { LINE };
         let mut stopped = stop.subscribe();
         let mut rates = Rates::default();
         let started = Instant::now();
         let capture = self.failing(lane);
         tokio::pin!(capture);
-        let ends = self.ends()?;
+        let ends = self.ends().await?;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
@@ -137,20 +149,30 @@ impl Scene {
             }
             let branches = lane.branches();
             let made = counter.made();
-            rates.note(&made, &branches);
+            let ends = ends.borrow().clone();
+            let captured: u64 = ends.values().map(|end| end.unsigned_abs()).sum();
+            let counts = [made.rows(), captured];
+            rates.note(
+                counts
+                    .into_iter()
+                    .chain(branches.iter().map(BranchStatus::resolved)),
+            );
             let elapsed = started.elapsed();
             screen.draw(&Frame {
                 elapsed,
                 until: load.length,
                 rows: counter.rows() + MARKERS.count() as u64,
-                rate: rates.changes(),
+                rate: rates.of(0),
                 made,
+                capture: CaptureFrame {
+                    rate: rates.of(1),
+                    lag: (show.expected + made.records() + freshness.count())
+                        .saturating_sub(captured),
+                },
                 branches: branches
                     .into_iter()
                     .enumerate()
-                    .map(|(i, branch)| {
-                        self.frame(branch, rates.branch(i), &ends.borrow(), freshness)
-                    })
+                    .map(|(i, branch)| self.frame(branch, rates.of(i + 2), &ends, freshness))
                     .collect(),
                 hint: "Ctrl-C stops the changes and compares every row with both sinks".to_owned(),
             });
@@ -189,10 +211,10 @@ impl Scene {
     }
 
     /// The topic's ends, asked again and again until the receiver is dropped.
-    fn ends(&self) -> anyhow::Result<watch::Receiver<Offsets>> {
-        let (sender, receiver) = watch::channel(Offsets::new());
+    async fn ends(&self) -> anyhow::Result<watch::Receiver<Offsets>> {
         let reader = self.kafka.reader(None)?;
         let topic = self.pipeline.topic.name.clone();
+        let (sender, receiver) = watch::channel(reader.ends(&topic).await?);
         tokio::spawn(async move {
             while !sender.is_closed() {
                 // A broker that does not answer has no newer end to show.
@@ -220,43 +242,44 @@ impl Scene {
     }
 }
 
-/// Rates over the last moments.
+/// What the screen is made of.
+struct Show {
+    load: Load,
+    /// Records of the capture before any change.
+    expected: u64,
+    counter: Counter,
+    freshness: Freshness,
+}
+
+/// Rates of several counters over the last moments.
 #[derive(Debug, Default)]
 struct Rates {
-    samples: VecDeque<(Instant, u64, Vec<u64>)>,
+    samples: VecDeque<(Instant, Vec<u64>)>,
 }
 
 // === impl Rates ===
 
 impl Rates {
-    fn note(&mut self, made: &Made, branches: &[BranchStatus]) {
-        let resolved = branches.iter().map(BranchStatus::resolved).collect();
-        self.samples
-            .push_back((Instant::now(), made.rows(), resolved));
+    fn note(&mut self, counters: impl Iterator<Item = u64>) {
+        self.samples.push_back((Instant::now(), counters.collect()));
         while self.samples.len() > 2
             && self
                 .samples
                 .get(1)
-                .is_some_and(|(at, ..)| at.elapsed() >= RATE_OVER)
+                .is_some_and(|(at, _)| at.elapsed() >= RATE_OVER)
         {
             self.samples.pop_front();
         }
     }
 
-    fn changes(&self) -> f64 {
-        self.rate(|(_, rows, _)| Some(*rows))
-    }
-
-    fn branch(&self, at: usize) -> f64 {
-        self.rate(|(.., resolved)| resolved.get(at).copied())
-    }
-
-    fn rate(&self, of: impl Fn(&(Instant, u64, Vec<u64>)) -> Option<u64>) -> f64 {
-        let both = || {
-            let (first, last) = (self.samples.front()?, self.samples.back()?);
-            let seconds = last.0.duration_since(first.0).as_secs_f64();
-            (seconds > 0.0).then_some(of(last)?.saturating_sub(of(first)?) as f64 / seconds)
+    /// A second, of the counter at this place.
+    fn of(&self, at: usize) -> f64 {
+        let rate = || {
+            let ((then, first), (now, last)) = (self.samples.front()?, self.samples.back()?);
+            let seconds = now.duration_since(*then).as_secs_f64();
+            let more = last.get(at)?.saturating_sub(*first.get(at)?);
+            (seconds > 0.0).then_some(more as f64 / seconds)
         };
-        both().unwrap_or(0.0)
+        rate().unwrap_or(0.0)
     }
 }

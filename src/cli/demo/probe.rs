@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -46,6 +47,7 @@ pub struct Markers {
 pub struct Freshness {
     elasticsearch: Arc<Mutex<Samples>>,
     redis: Arc<Mutex<Samples>>,
+    ended: Arc<AtomicU64>,
 }
 
 /// When a probe ended, and how long it took.
@@ -208,10 +210,16 @@ impl Freshness {
             .of(store)
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
+        self.ended.fetch_add(1, Ordering::Relaxed);
         samples.push_back((Instant::now(), took));
         if samples.len() > KEPT {
             samples.pop_front();
         }
+    }
+
+    /// Probes that have ended, each of which changed a row.
+    pub fn count(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// The quantiles of the last 20 s; `None` without a measurement.

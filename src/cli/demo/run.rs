@@ -111,13 +111,10 @@ fn farewell(stack: &Stack, scene: &Scene, screen: &mut Screen) -> anyhow::Result
             SinkKind::Elasticsearch(spec) => {
                 let base = stack.get("ELASTICSEARCH")?;
                 screen.say(&format!(
-                    "    curl -s '{base}/{}/_search?q=city:London&size=1&pretty'",
+                    "    curl -s '{base}/{}/_search?q=city:London&pretty'",
                     spec.index
                 ));
-                screen.say(&format!(
-                    "    curl -s '{base}/{}/_doc/{id}?pretty'",
-                    spec.index
-                ));
+                screen.say(&format!("    curl -s '{base}/{}/_doc/{id}'", spec.index));
             }
             // A stack with TLS has no one-line answer.
             SinkKind::Redis(_) if stack.find("CA_FILE").is_some() => {}

@@ -58,6 +58,9 @@ pub struct Stage {
     pub changes: Changes,
     /// The `rev` of the last change.
     pub rev: Rev,
+    /// Records that the topic will have when all of what the table holds now is captured; of a second run,
+    /// supposing that the first was captured whole.
+    pub expected: u64,
 }
 
 // === impl Scene ===
@@ -123,6 +126,9 @@ impl Scene {
             ),
         );
 
+        let ends = self.kafka.reader(None)?.ends(&topic.name).await?;
+        let before: u64 = ends.values().map(|end| end.unsigned_abs()).sum();
+
         self.database.create_table().await?;
         let rev = Rev::default();
         let mut changes = Changes::open(&self.database, load.seed, load.rows, rev.clone()).await?;
@@ -152,7 +158,16 @@ impl Scene {
                 self.capture.name
             ),
         );
-        Ok(Stage { changes, rev })
+        // The first capture reads every row there is.
+        let expected = match before {
+            0 => changes.rows() as u64 + MARKERS.count() as u64,
+            before => before + filled,
+        };
+        Ok(Stage {
+            changes,
+            rev,
+            expected,
+        })
     }
 
     /// Compares, and counts what is left over.

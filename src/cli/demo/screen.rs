@@ -32,6 +32,15 @@ pub struct BranchFrame {
     pub trouble: Option<String>,
 }
 
+/// What is shown of the capture.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CaptureFrame {
+    /// Records written to Kafka a second.
+    pub rate: f64,
+    /// Records that are still to come for the changes made, about.
+    pub lag: u64,
+}
+
 /// What is shown.
 #[derive(Debug, Clone, Default)]
 pub struct Frame {
@@ -45,6 +54,8 @@ pub struct Frame {
     pub rate: f64,
     /// What was changed.
     pub made: Made,
+    /// The capture.
+    pub capture: CaptureFrame,
     /// The branches.
     pub branches: Vec<BranchFrame>,
     /// What one can do now.
@@ -218,6 +229,13 @@ fn block(frame: &Frame) -> Vec<String> {
             "", "events/s", "lag", "fresh p50 / p99", "applied", "superseded", "dead"
         ),
     ];
+    let capture = frame.capture;
+    lines.push(format!(
+        "  {BOLD}{:<14}{PLAIN}{:>9}{:>8}",
+        "debezium",
+        number(capture.rate.round() as u64),
+        number(capture.lag)
+    ));
     for branch in &frame.branches {
         let dead = if branch.dead == 0 { PLAIN } else { BAD };
         lines.push(format!(
@@ -249,6 +267,8 @@ fn line(frame: &Frame) -> String {
         frame.rows,
         frame.rate.round()
     );
+    let (rate, lag) = (frame.capture.rate.round(), frame.capture.lag);
+    line.push_str(&format!(" | debezium {rate}/s lag {lag}"));
     for branch in &frame.branches {
         line.push_str(&format!(
             " | {} {}/s lag {} fresh {} applied {} superseded {} dead {}",
@@ -338,6 +358,10 @@ mod tests {
                 updated: 2_000_000,
                 deleted: 300_000,
                 rekeyed: 40_000,
+            },
+            capture: CaptureFrame {
+                rate: 12_345.0,
+                lag: 123_456,
             },
             branches: vec![branch("elasticsearch"), branch("redis")],
             hint: "Ctrl-C stops the changes and compares every row".to_owned(),

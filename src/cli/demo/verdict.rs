@@ -39,7 +39,7 @@ pub fn tell(verdict: &Verdict, screen: &mut Screen) {
     screen.say(&row(
         "tombstones",
         verdict.tombstones,
-        "deleted rows that keep their version in Elasticsearch",
+        "deleted rows whose version Elasticsearch keeps",
     ));
     screen.say(&row("dead letters", verdict.dead, ""));
     screen.say(&row("equal", report.equal, "in both sinks"));
