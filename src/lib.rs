@@ -19,6 +19,8 @@ pub mod sink;
 
 pub mod commit;
 
+pub mod live;
+
 pub mod branch;
 pub mod lane;
 pub mod retry;

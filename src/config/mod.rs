@@ -3,6 +3,7 @@
 
 mod column;
 mod column_parse;
+mod live;
 mod load;
 mod pipeline;
 mod problem;
@@ -13,6 +14,7 @@ mod settings;
 mod topic;
 
 pub use column::ColumnType;
+pub use live::{CommentSpec, InboxSpec, KeptSpec, LikeSpec, LiveSpec, OutSpec, RateSpec, RoomSpec};
 pub use load::{Config, LoadOptions, load, load_settings};
 pub use pipeline::{
     Deletes, DocumentSpec, ElasticsearchSpec, Mask, PipelineSpec, RedisShape, RedisSpec, SinkKind,
@@ -22,6 +24,6 @@ pub use problem::{Place, Problem, Problems};
 pub use secret::Secret;
 pub use settings::{
     AdminSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings, LogFormat, LogSettings,
-    Properties, RedisSettings, Settings,
+    NatsSettings, Properties, RedisSettings, Settings,
 };
 pub use topic::{Format, Partitioner, TopicSpec};

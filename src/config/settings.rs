@@ -100,6 +100,21 @@ pub struct RedisSettings {
     pub timeout: Duration,
 }
 
+/// How to reach NATS, as a worker.
+#[derive(Debug, Clone)]
+pub struct NatsSettings {
+    /// `nats://host:port`, or `tls://`, several separated by commas; without credentials.
+    pub url: String,
+    /// The worker's user.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// A PEM file with the authority to trust.
+    pub ca_file: Option<PathBuf>,
+    /// How long a request to the server may take.
+    pub timeout: Duration,
+}
+
 /// The admin address.
 #[derive(Debug, Clone)]
 pub struct AdminSettings {

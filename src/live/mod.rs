@@ -1,0 +1,6 @@
+//! The live lane: a room's likes and bullet comments over NATS, never late; what it sheds it counts.
+//!
+//! In the order in which a comment meets them: [`names`] says who and where, [`wire`] what is written.
+
+pub mod names;
+pub mod wire;
