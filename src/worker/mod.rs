@@ -30,6 +30,11 @@ pub struct Worker {
     projection: Projection,
     sink: Arc<dyn Sink>,
     shape: Shape,
+    /// Chunks that are not decoded yet, and how far the first one is. Documents take more memory than the
+    /// records they come from, and only the records count against the budget: so no more are made than will
+    /// soon be sent.
+    backlog: VecDeque<Arc<Chunk>>,
+    decoded: usize,
     /// Takes records.
     building: Job,
     /// Full, waiting for a place in flight.
@@ -69,6 +74,8 @@ impl Worker {
             projection,
             sink,
             shape,
+            backlog: VecDeque::new(),
+            decoded: 0,
             building: Job::new(shape),
             ready: VecDeque::new(),
             in_flight: 0,
@@ -179,6 +186,45 @@ impl Worker {
         }
     }
 
+    /// Decodes and sends as much as there is room for.
+    fn work(&mut self, ctx: &mut Context<Self>) {
+        loop {
+            self.decode(ctx);
+            self.dispatch(ctx);
+            if self.backlog.is_empty() || self.is_ahead() {
+                return;
+            }
+        }
+    }
+
+    /// Whether a batch waits for each place in flight: one that becomes free is taken at once.
+    fn is_ahead(&self) -> bool {
+        self.ready.len() >= self.branch.spec.in_flight
+    }
+
+    /// Makes batches of the backlog until enough of them wait.
+    fn decode(&mut self, ctx: &mut Context<Self>) {
+        while let Some(chunk) = self.backlog.front().map(Arc::clone) {
+            while self.decoded < chunk.len() {
+                if self.branch.control.is_halted() {
+                    self.backlog.clear();
+                    self.decoded = 0;
+                    return;
+                }
+                if self.is_ahead() {
+                    return;
+                }
+                self.take(&chunk, self.decoded, ctx);
+                self.decoded += 1;
+                if self.is_full() {
+                    self.close_building();
+                }
+            }
+            self.backlog.pop_front();
+            self.decoded = 0;
+        }
+    }
+
     /// Puts in flight what may go.
     fn dispatch(&mut self, ctx: &mut Context<Self>) {
         let spec = &self.branch.spec;
@@ -193,7 +239,7 @@ impl Worker {
                     if self.linger.is_none() {
                         let timer = ctx.run_later(linger - waited, |worker, ctx| {
                             worker.linger = None;
-                            worker.dispatch(ctx);
+                            worker.work(ctx);
                         });
                         self.linger = Some(timer);
                     }
@@ -212,7 +258,7 @@ impl Worker {
                 if worker.spare.len() < worker.branch.spec.in_flight {
                     worker.spare.push(job);
                 }
-                worker.dispatch(ctx);
+                worker.work(ctx);
             }));
         }
     }
@@ -226,16 +272,8 @@ impl Handler<Deliver> for Worker {
     type Result = ();
 
     fn handle(&mut self, Deliver(chunk): Deliver, ctx: &mut Self::Context) {
-        for index in 0..chunk.len() {
-            if self.branch.control.is_halted() {
-                break;
-            }
-            self.take(&chunk, index, ctx);
-            if self.is_full() {
-                self.close_building();
-            }
-        }
-        self.dispatch(ctx);
+        self.backlog.push_back(chunk);
+        self.work(ctx);
     }
 }
 

@@ -14,7 +14,7 @@ use super::load::{self, Counter};
 use super::probe::{Freshness, Markers};
 use super::scene::{Load, Scene, Stage};
 use super::screen::{
-    BOLD, BranchFrame, CaptureFrame, Frame, PLAIN, Screen, number, quantiles, short,
+    BOLD, BranchFrame, CaptureFrame, Frame, PLAIN, Screen, number, quantiles, short, step,
 };
 use super::settle::Settle;
 use super::stores::Stores;
@@ -33,6 +33,35 @@ const CAPTURE_EVERY: Duration = Duration::from_secs(2);
 // === impl Scene ===
 
 impl Scene {
+    /// Waits until what the table holds before the first change is in both sinks, so that what is measured
+    /// afterwards is a lane at work and not servers that have just started; `false` where `stop` came first.
+    ///
+    /// # Errors
+    /// Where a server or the lane fails.
+    pub async fn arrive(
+        &self,
+        stage: &mut Stage,
+        lane: &dyn Lane,
+        stop: &watch::Sender<bool>,
+        screen: &mut Screen,
+    ) -> anyhow::Result<bool> {
+        let began = Instant::now();
+        let stores = Stores::open(&self.settings, &self.pipeline).await?;
+        let mut markers = Markers::open(&self.database, stage.rev.clone(), MARKERS).await?;
+        let settle = Settle::new(&self.kafka, &self.pipeline, &stores)?;
+        let mut stopped = stop.subscribe();
+        tokio::select! {
+            settled = settle.wait(&mut markers, |progress| screen.passing(&format!("  {progress}"))) => settled,
+            failed = self.failing(lane) => failed,
+            _ = stopped.wait_for(|stop| *stop) => return Ok(false),
+        }
+        .context("the table's first rows have not arrived")?;
+        stage.expected += MARKERS.count() as u64;
+        let said = format!("what the table holds is in both sinks, after {}", short(began.elapsed()));
+        step(screen, "arrived", &said);
+        Ok(true)
+    }
+
     /// Changes rows and shows how they arrive, until the time is up or `stop` says so; then waits for the
     /// lane, compares, and says what was found. The caller stops the lane.
     ///

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     length: Option<Duration>,
     /// Rows to change a second, about
-    #[arg(long, default_value_t = 800, value_parser = clap::value_parser!(u64).range(1..=20_000))]
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=20_000))]
     rate: u64,
     /// Rows to keep in the table, about
     #[arg(long, default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             seed: args.seed.unwrap_or_else(seed),
             length: args.length,
         };
-        let stage = tokio::select! {
+        let mut stage = tokio::select! {
             stage = scene.set(load, &mut screen) => stage?,
             _ = told.wait_for(|stop| *stop) => bail!("interrupted before the demo began"),
         };
@@ -72,7 +72,13 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 lane.admin()
             ),
         );
-        let verdict = scene.play(stage, load, &lane, &stop, &mut screen).await;
+        let verdict = async {
+            if !scene.arrive(&mut stage, &lane, &stop, &mut screen).await? {
+                bail!("interrupted before the demo began");
+            }
+            scene.play(stage, load, &lane, &stop, &mut screen).await
+        };
+        let verdict = verdict.await;
         Box::new(lane).stop().await;
         screen.clear();
         if let Ok(verdict) = &verdict {
