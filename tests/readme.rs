@@ -5,11 +5,12 @@ use std::path::Path;
 use twolane::config::reference;
 
 /// A page's marker, what it must hold, and how to make it.
-fn pages() -> [(&'static str, String); 3] {
+fn pages() -> [(&'static str, String); 4] {
     [
         ("settings", reference::settings()),
         ("topics", reference::topics()),
         ("pipelines", reference::pipelines()),
+        ("live", reference::live()),
     ]
 }
 

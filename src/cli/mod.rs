@@ -8,6 +8,7 @@ mod dead;
 pub mod demo;
 mod reference;
 mod run;
+mod token;
 mod validate;
 
 use std::path::PathBuf;
@@ -41,6 +42,8 @@ enum Command {
     Validate(validate::Args),
     /// Look at dead letters, and write them into their sinks again
     Dead(dead::Args),
+    /// Print a token for the live lane, for development
+    Token(token::Args),
     /// Measure the lane beside what its servers can take, on this machine
     Bench(bench::Args),
     /// Print a reference page in Markdown
@@ -56,6 +59,7 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run::run(&args),
         Command::Validate(args) => validate::run(&args, &options),
         Command::Dead(args) => dead::run(&args, &options),
+        Command::Token(args) => token::run(&args, &options),
         Command::Bench(args) => bench::run(&args),
         Command::Reference(args) => reference::run(&args),
     };

@@ -21,6 +21,8 @@ enum Page {
     Topics,
     /// The keys of a pipeline spec
     Pipelines,
+    /// The keys of the live lane's spec, topics/live.toml
+    Live,
     /// What /metrics shows
     Metrics,
 }
@@ -31,6 +33,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Page::Settings => reference::settings(),
         Page::Topics => reference::topics(),
         Page::Pipelines => reference::pipelines(),
+        Page::Live => reference::live(),
         Page::Metrics => metrics::reference(),
     };
     std::io::stdout().lock().write_all(page.as_bytes())?;

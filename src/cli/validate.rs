@@ -16,7 +16,8 @@ pub(super) fn run(_: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
     match config::load(options) {
         Ok(config) => {
             let (topics, pipelines) = (config.topics.len(), config.pipelines.len());
-            writeln!(out, "ok: {topics} topics, {pipelines} pipelines")?;
+            let live = config.live.map_or("", |_| ", the live lane");
+            writeln!(out, "ok: {topics} topics, {pipelines} pipelines{live}")?;
             Ok(ExitCode::SUCCESS)
         }
         Err(problems) => {

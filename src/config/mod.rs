@@ -21,9 +21,11 @@ pub use pipeline::{
     SinkSpec, SuperviseSpec,
 };
 pub use problem::{Place, Problem, Problems};
+pub(crate) use read::show_duration;
 pub use secret::Secret;
 pub use settings::{
-    AdminSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings, LogFormat, LogSettings,
-    NatsSettings, Properties, RedisSettings, Settings,
+    AdminSettings, CalloutSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings,
+    LiveSettings, LogFormat, LogSettings, NatsSettings, Properties, RedisSettings, Settings,
+    TokenAlgorithm, TokenSettings,
 };
 pub use topic::{Format, Partitioner, TopicSpec};

@@ -1,6 +1,6 @@
 //! Reference pages in Markdown, made from the same tables that the parser works by.
 
-use super::load::{ELASTICSEARCH, PIPELINE, REDIS, SETTINGS, SINK, TOPIC, variable};
+use super::load::{ELASTICSEARCH, LIVE, PIPELINE, REDIS, SETTINGS, SINK, TOPIC, variable};
 use super::read::{Field, Kind};
 
 /// Every setting: its place in the file, its variable, its default and its meaning.
@@ -31,6 +31,13 @@ pub fn settings() -> String {
 pub fn topics() -> String {
     let mut page = String::new();
     keys(&mut page, TOPIC.iter());
+    page.trim_start().to_owned()
+}
+
+/// Every key of the live lane's spec.
+pub fn live() -> String {
+    let mut page = String::new();
+    keys(&mut page, LIVE.iter());
     page.trim_start().to_owned()
 }
 

@@ -17,6 +17,10 @@ pub struct Settings {
     pub elasticsearch: ElasticsearchSettings,
     /// Redis.
     pub redis: RedisSettings,
+    /// NATS.
+    pub nats: NatsSettings,
+    /// Who may use the live lane.
+    pub live: LiveSettings,
     /// The admin address.
     pub admin: AdminSettings,
     /// Logs.
@@ -115,6 +119,57 @@ pub struct NatsSettings {
     pub timeout: Duration,
 }
 
+/// Who may use the live lane.
+#[derive(Debug, Clone)]
+pub struct LiveSettings {
+    /// How users' tokens are checked; absent where nothing is said of them.
+    pub auth: Option<TokenSettings>,
+    /// How the server's questions about users are answered; absent where this process does not answer them.
+    /// There is none without [`LiveSettings::auth`].
+    pub callout: Option<CalloutSettings>,
+}
+
+/// How users' tokens are checked.
+#[derive(Debug, Clone)]
+pub struct TokenSettings {
+    /// The one algorithm.
+    pub algorithm: TokenAlgorithm,
+    /// The shared key with [`TokenAlgorithm::Hs256`], else the public key in PEM.
+    pub key: Secret,
+    /// What `iss` must be.
+    pub issuer: String,
+    /// What `aud` must hold.
+    pub audience: String,
+}
+
+/// What tokens may be signed with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenAlgorithm {
+    /// HMAC with SHA-256: whoever checks could also sign.
+    Hs256,
+    /// RSA with SHA-256.
+    Rs256,
+    /// ECDSA over P-256 with SHA-256.
+    Es256,
+    /// Ed25519.
+    EdDsa,
+}
+
+/// How the server's questions about users are answered.
+#[derive(Debug, Clone)]
+pub struct CalloutSettings {
+    /// The seed of the account key that signs the answers.
+    pub issuer_seed: Secret,
+    /// The account that users are placed in.
+    pub account: String,
+    /// The account that services are placed in, whose tokens say `notify`.
+    pub services_account: String,
+    /// The seed of the curve key, where the server encrypts.
+    pub xkey_seed: Option<Secret>,
+    /// The user that is asked and its password, where it is not the worker's own.
+    pub login: Option<(String, Secret)>,
+}
+
 /// The admin address.
 #[derive(Debug, Clone)]
 pub struct AdminSettings {
@@ -138,6 +193,34 @@ pub enum LogFormat {
     Human,
     /// One JSON object a line.
     Json,
+}
+
+// === impl TokenAlgorithm ===
+
+impl TokenAlgorithm {
+    /// Its name in a token's `alg`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Hs256 => "HS256",
+            Self::Rs256 => "RS256",
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+        }
+    }
+}
+
+// === impl CalloutSettings ===
+
+impl CalloutSettings {
+    /// How the callout's own connection logs in: as the user that is asked.
+    pub fn connection(&self, worker: &NatsSettings) -> NatsSettings {
+        let mut settings = worker.clone();
+        if let Some((username, password)) = &self.login {
+            settings.username = Some(username.clone());
+            settings.password = Some(password.clone());
+        }
+        settings
+    }
 }
 
 // === impl Properties ===

@@ -13,9 +13,13 @@ pub const LONGEST: usize = 64;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(Arc<str>);
 
-/// A user's id, of the same form as a room's.
+/// A user's id, of the same form as a room's, and none of [`RESERVED`].
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UserId(Arc<str>);
+
+/// What no user may be called: `live.refused.<user>` would be a subject of the room `refused`, so that everyone
+/// could read what such a user was refused, or it would be stored as an entry.
+pub const RESERVED: [&str; 5] = ["out", "feed", "likes", "dead", "audit"];
 
 /// Why a text is no id. It does not repeat the text, which may hold anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,6 +35,9 @@ pub enum BadName {
         "an id has a character at byte {0} that it may not have: it takes 1 to 64 of A-Z a-z 0-9 _ -"
     )]
     Character(usize),
+    /// One of [`RESERVED`].
+    #[error("no user may be called out, feed, likes, dead or audit: subjects end so")]
+    Reserved,
 }
 
 fn check(text: &str) -> Result<Arc<str>, BadName> {
@@ -47,15 +54,22 @@ fn check(text: &str) -> Result<Arc<str>, BadName> {
     }
 }
 
+fn check_user(text: &str) -> Result<Arc<str>, BadName> {
+    if RESERVED.contains(&text) {
+        return Err(BadName::Reserved);
+    }
+    check(text)
+}
+
 macro_rules! name {
-    ($name:ident) => {
+    ($name:ident, $check:ident) => {
         impl $name {
             /// Takes a text that is an id.
             ///
             /// # Errors
             /// [`BadName`] where it is none.
             pub fn new(text: &str) -> Result<Self, BadName> {
-                check(text).map(Self)
+                $check(text).map(Self)
             }
 
             /// The text.
@@ -78,8 +92,8 @@ macro_rules! name {
     };
 }
 
-name!(RoomId);
-name!(UserId);
+name!(RoomId, check);
+name!(UserId, check_user);
 
 /// What a user sends into a room; each is a token of the subject `live.<room>.in.<kind>.<user>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -125,6 +139,36 @@ pub mod all {
     pub const HISTORY: &str = "live.*.history.*";
     /// Every moderator's request.
     pub const CTL: &str = "live.*.ctl.*";
+    /// Every room's feed.
+    pub const FEED: &str = "live.*.feed";
+    /// Every room's totals.
+    pub const TOTALS: &str = "live.*.likes";
+    /// Every user's notifications: what NOTIFY holds.
+    pub const NOTIFY: &str = "notify.*";
+    /// Every dead letter: what LIVE_DEAD holds.
+    pub const DEAD: &str = "live.*.dead";
+    /// Everything that moderators did: what LIVE_AUDIT holds.
+    pub const AUDIT: &str = "live.*.audit";
+}
+
+/// What is allowed to one user in every room.
+pub mod own {
+    use super::{Inbound, UserId};
+
+    /// `live.*.in.<kind>.<user>`.
+    pub fn inbound(kind: Inbound, user: &UserId) -> String {
+        format!("live.*.in.{}.{user}", kind.token())
+    }
+
+    /// `live.*.history.<user>`.
+    pub fn history(user: &UserId) -> String {
+        format!("live.*.history.{user}")
+    }
+
+    /// `_INBOX.<user>.>`.
+    pub fn inbox(user: &UserId) -> String {
+        format!("{}>", super::inbox_prefix(user))
+    }
 }
 
 /// `live.<room>.in.<kind>.<user>`.
@@ -161,6 +205,16 @@ pub fn ctl(room: &RoomId, user: &UserId) -> String {
 /// `live.refused.<user>`: what a user sent and is not shown.
 pub fn refused(user: &UserId) -> String {
     format!("live.refused.{user}")
+}
+
+/// `live.<room>.dead`: a comment that was delivered too often, in LIVE_DEAD.
+pub fn dead(room: &RoomId) -> String {
+    format!("live.{room}.dead")
+}
+
+/// `live.<room>.audit`: what a moderator did, in LIVE_AUDIT.
+pub fn audit(room: &RoomId) -> String {
+    format!("live.{room}.audit")
 }
 
 /// `notify.<user>`: a user's notifications.
@@ -228,6 +282,22 @@ mod tests {
         for good in ["a", "room-1", "A_9", &"a".repeat(64)] {
             assert_eq!(RoomId::new(good).unwrap().as_str(), good);
         }
+    }
+
+    #[test]
+    fn no_refusal_goes_to_a_subject_of_the_room_refused() {
+        let room = RoomId::new("refused").unwrap();
+        for subject in [
+            out(&room),
+            feed(&room),
+            likes(&room),
+            dead(&room),
+            audit(&room),
+        ] {
+            let user = subject.strip_prefix("live.refused.").unwrap();
+            assert_eq!(UserId::new(user), Err(BadName::Reserved), "{user}");
+        }
+        assert!(UserId::new("Feed").is_ok());
     }
 
     #[test]

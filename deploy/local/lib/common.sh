@@ -88,16 +88,31 @@ settle_security() {
     fi
 }
 
-# Passwords are made once for each instance: known to nobody else, and the same after a restart.
+# Passwords and keys are made once for each instance: known to nobody else, and the same after a restart. An instance that
+# was made before one of them was needed gets it now.
 load_secrets() {
-    local name
-    if [[ ! -e $INSTANCE_DIR/secrets ]]; then
-        (umask 077 && for name in MARIADB_ROOT MARIADB_APP MARIADB_CDC ELASTICSEARCH REDIS; do
-            say "SECRET_$name=$(random_hex 12)"
-        done | write_file "$INSTANCE_DIR/secrets")
-    fi
+    local file=$INSTANCE_DIR/secrets name missing=()
     # shellcheck source=/dev/null
-    . "$INSTANCE_DIR/secrets"
+    [[ ! -e $file ]] || . "$file"
+    for name in MARIADB_ROOT MARIADB_APP MARIADB_CDC ELASTICSEARCH REDIS NATS_WORKER NATS_CALLOUT NATS_ISSUER NATS_XKEY TOKEN; do
+        [[ -v SECRET_$name ]] || missing+=("$name")
+    done
+    ((${#missing[@]})) || return 0
+    (umask 077 && {
+        [[ ! -e $file ]] || cat "$file"
+        for name in "${missing[@]}"; do say "SECRET_$name=$(make_secret "$name")"; done
+    } | write_file "$file")
+    # shellcheck source=/dev/null
+    . "$file"
+}
+
+make_secret() {
+    case $1 in
+        NATS_ISSUER) nkey_seed account ;;
+        NATS_XKEY) nkey_seed curve ;;
+        TOKEN) random_hex 32 ;;
+        *) random_hex 12 ;;
+    esac
 }
 
 write_env() { (umask 077 && print_env | write_file "$INSTANCE_DIR/env"); }

@@ -40,7 +40,7 @@ missing_packages() {
         need mariadb-install-db mariadb-server
         need mariadb mariadb-client
     fi
-    if [[ -n $SECURE ]]; then need openssl openssl; fi
+    if [[ -n $SECURE || $services == *" nats "* ]]; then need openssl openssl; fi
 }
 
 install_packages() {

@@ -167,7 +167,7 @@ fn seed() -> u64 {
 }
 
 /// `30s`, `5m`, `1h`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(in crate::cli) fn duration(text: &str) -> Result<Duration, String> {
     let units = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
     units
         .iter()

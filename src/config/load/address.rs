@@ -66,6 +66,33 @@ pub(super) fn redis(url: &str) -> Result<bool, String> {
     Ok(tls)
 }
 
+/// Checks `nats://host:port`, several separated by commas, returns them without spaces, and says whether they
+/// are TLS.
+pub(super) fn nats(text: &str) -> Result<(String, bool), String> {
+    refuse_credentials("nats", text)?;
+    let servers: Vec<&str> = text.split(',').map(str::trim).collect();
+    let mut all_tls = None;
+    for server in &servers {
+        let tls = match server.split_once("://") {
+            Some(("nats", rest)) if is_host(rest) || is_host_and_port(rest) => false,
+            Some(("tls", rest)) if is_host(rest) || is_host_and_port(rest) => true,
+            Some(_) | None => {
+                return Err(format!(
+                    "nats.url holds {server:?}: write it as \"nats://host:port\", or \"tls://host:port\" for TLS"
+                ));
+            }
+        };
+        if *all_tls.get_or_insert(tls) != tls {
+            return Err(
+                "nats.url mixes nats:// and tls://: a client that is sent on from one to the other would be \
+                 refused; write all of them alike"
+                    .to_owned(),
+            );
+        }
+    }
+    Ok((servers.join(","), all_tls.unwrap_or(false)))
+}
+
 fn refuse_credentials(section: &str, url: &str) -> Result<(), String> {
     if url.contains('@') {
         return Err(format!(
@@ -150,6 +177,23 @@ mod tests {
         ] {
             assert!(redis(wrong).is_err(), "{wrong}");
         }
+        assert_eq!(
+            nats("nats://a:4222, nats://b").unwrap(),
+            ("nats://a:4222,nats://b".to_owned(), false)
+        );
+        assert!(nats("tls://[::1]:4222").unwrap().1);
+        for wrong in [
+            "",
+            "a:4222",
+            "http://a",
+            "nats://",
+            "nats://a:0",
+            "nats://a:4222/x",
+            "nats://a,tls://b",
+            "nats://a,",
+        ] {
+            assert!(nats(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]
@@ -159,6 +203,8 @@ mod tests {
             elasticsearch("https://elastic:s3cret@es:9200").map(|(url, _)| url),
             elasticsearch("elastic:s3cret@es").map(|(url, _)| url),
             redis("redis://:s3cret@redis:6379").map(|_| String::new()),
+            nats("nats://worker:s3cret@nats:4222").map(|(url, _)| url),
+            nats("nats://nats:4222,s3cret@nats").map(|(url, _)| url),
         ] {
             let message = answer.unwrap_err();
             assert!(message.contains("credentials"), "{message}");

@@ -6,12 +6,15 @@
 mod address;
 mod cross;
 mod document;
+mod live;
+mod live_fields;
 mod mapping;
 mod pipeline;
 mod pipeline_fields;
 mod properties;
 mod settings;
 mod settings_fields;
+mod settings_live;
 mod sink;
 mod topic;
 
@@ -23,13 +26,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(super) use live_fields::LIVE;
 pub(super) use pipeline_fields::{ELASTICSEARCH, PIPELINE, REDIS, SINK};
 pub(super) use settings::variable;
 pub(super) use settings_fields::SETTINGS;
 pub(super) use topic::TOPIC;
 
 use super::read::{did_you_mean, listed};
-use super::{PipelineSpec, Place, Problems, Settings, TopicSpec};
+use super::{LiveSpec, PipelineSpec, Place, Problems, Settings, TopicSpec};
 
 /// Where to look.
 #[derive(Clone, Default)]
@@ -53,6 +57,16 @@ pub struct Config {
     pub topics: Vec<Arc<TopicSpec>>,
     /// Every pipeline, in the order of their names.
     pub pipelines: Vec<PipelineSpec>,
+    /// The live lane, where there is a `live.toml` among the topics.
+    pub live: Option<Arc<LiveSpec>>,
+}
+
+/// What the folders hold.
+#[derive(Default)]
+struct Specs {
+    topics: Vec<Arc<TopicSpec>>,
+    pipelines: Vec<PipelineSpec>,
+    live: Option<Arc<LiveSpec>>,
 }
 
 /// Loads settings, topics and pipelines.
@@ -62,15 +76,20 @@ pub struct Config {
 pub fn load(options: &LoadOptions) -> Result<Config, Problems> {
     let mut problems = options.unreadable();
     let settings = settings::load(options, &mut problems);
-    let (topics, pipelines) = match &settings {
+    let Specs {
+        topics,
+        pipelines,
+        live,
+    } = match &settings {
         Some(settings) => specs(settings, &mut problems),
-        None => (Vec::new(), Vec::new()),
+        None => Specs::default(),
     };
     match settings {
         Some(settings) if problems.is_empty() => Ok(Config {
             settings,
             topics,
             pipelines,
+            live,
         }),
         Some(_) | None => Err(problems),
     }
@@ -88,13 +107,18 @@ pub fn load_settings(options: &LoadOptions) -> Result<Settings, Problems> {
     }
 }
 
-fn specs(settings: &Settings, problems: &mut Problems) -> (Vec<Arc<TopicSpec>>, Vec<PipelineSpec>) {
-    let topic_files = files(
+fn specs(settings: &Settings, problems: &mut Problems) -> Specs {
+    let (live_file, topic_files): (Vec<_>, Vec<_>) = files(
         &settings.topics_dir,
         "topics_dir",
-        &["avsc", "md"],
+        &["avsc", "md", "txt"],
         problems,
-    );
+    )
+    .into_iter()
+    .partition(|file| live::is_spec(file));
+    let live = live_file
+        .first()
+        .and_then(|file| live::read(file, problems));
     let mut known = pipeline::Topics::new();
     let mut read_topics = Vec::new();
     for file in &topic_files {
@@ -129,7 +153,11 @@ fn specs(settings: &Settings, problems: &mut Problems) -> (Vec<Arc<TopicSpec>>, 
     }
     cross::claims(&claims, problems);
     cross::compaction(&read_topics, &claims, problems);
-    (known.into_values().flatten().collect(), pipelines)
+    Specs {
+        topics: known.into_values().flatten().collect(),
+        pipelines,
+        live: live.map(Arc::new),
+    }
 }
 
 /// The `.toml` files of a folder by name. Files of the other kinds given belong there and are left alone, as

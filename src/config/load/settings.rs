@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::settings_fields::SETTINGS;
-use super::{LoadOptions, address, properties};
+use super::{LoadOptions, address, properties, settings_live};
 use crate::config::read::{Field, Heading, Source, Values, did_you_mean};
 use crate::config::{
     AdminSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings, LogFormat, LogSettings,
@@ -97,6 +97,8 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
     let kafka = kafka(values, problems);
     let elasticsearch = elasticsearch(values, problems);
     let redis = redis(values, problems);
+    let nats = settings_live::nats(values, problems);
+    let live = settings_live::live(values, problems);
     let filter = values.text("log.filter").unwrap_or_default();
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
         let message = format!("log.filter is not a filter such as \"twolane=debug,info\": {error}");
@@ -106,6 +108,8 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
         kafka: kafka?,
         elasticsearch: elasticsearch?,
         redis: redis?,
+        nats: nats?,
+        live: live?,
         admin: AdminSettings {
             listen: values.address("admin.listen")?,
         },
@@ -283,7 +287,7 @@ fn redis(values: &Values, problems: &mut Problems) -> Option<RedisSettings> {
     })
 }
 
-fn pair(
+pub(super) fn pair(
     values: &Values,
     section: &str,
     user: Option<&'static str>,
@@ -307,7 +311,7 @@ fn pair(
 
 /// A secret, or the first line of the file that holds it. Where one of the two comes from a variable and
 /// the other from the settings file, the variable wins.
-fn secret(
+pub(super) fn secret(
     values: &Values,
     path: &'static str,
     file_path: &'static str,
@@ -361,7 +365,7 @@ fn secret(
 }
 
 /// A file with authorities, which only makes sense with TLS.
-fn authority(
+pub(super) fn authority(
     values: &Values,
     path: &'static str,
     tls: bool,

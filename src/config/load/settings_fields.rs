@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 31] = [
+pub(crate) static SETTINGS: [Field; 51] = [
     Field::new(
         "topics_dir",
         Kind::Path,
@@ -111,6 +111,77 @@ pub(crate) static SETTINGS: [Field; 31] = [
         "How long one pipeline of commands may take before it is tried again.",
     )
     .default("5s"),
+    Field::new(
+        "nats.url",
+        Kind::Text,
+        "The servers as `nats://host:port`, or `tls://` for TLS, separated by commas, without credentials.",
+    )
+    .default("nats://127.0.0.1:4222"),
+    Field::new("nats.username", Kind::Text, "The worker's user. Nobody else may be a static user of its account."),
+    Field::new("nats.password", Kind::Secret, "Its password."),
+    Field::new("nats.password_file", Kind::Path, "A file that holds the password, instead of it."),
+    Field::new(
+        "nats.ca_file",
+        Kind::Path,
+        "A PEM file with the authority to trust, with `tls://`; the system's where absent.",
+    ),
+    // A publish is acknowledged within milliseconds; a server that takes 5 s is away, or restarting.
+    Field::new(
+        "nats.timeout",
+        Kind::millis(100, 600_000),
+        "How long a request to the server may take before it is tried again.",
+    )
+    .default("5s"),
+    // No default: a token that says itself how it is to be checked is how tokens are forged.
+    Field::new(
+        "live.auth.algorithm",
+        Kind::Choice(&["HS256", "RS256", "ES256", "EdDSA"]),
+        "The one algorithm that users' tokens (JWT) are signed with; a token that names another is refused.",
+    ),
+    Field::new(
+        "live.auth.key",
+        Kind::Secret,
+        "The key that tokens are signed and checked with, with `HS256`: at least 32 bytes.",
+    ),
+    Field::new(
+        "live.auth.key_file",
+        Kind::Path,
+        "A file that holds the key instead: its one line with `HS256`, else the public key in PEM.",
+    ),
+    Field::new("live.auth.issuer", Kind::Text, "What a token's `iss` must be: who signs them.").example("\"https://id.example\""),
+    Field::new("live.auth.audience", Kind::Text, "What a token's `aud` must hold.").default("twolane"),
+    // Without it no process answers, and the server refuses everyone but the static users.
+    Field::new(
+        "live.callout.issuer_seed",
+        Kind::Secret,
+        "The seed (`SA…`) of the account key that the server's `auth_callout.issuer` names. A process that has it answers the server's question who a user is and what he may do.",
+    ),
+    Field::new("live.callout.issuer_seed_file", Kind::Path, "A file that holds the seed, instead of it."),
+    Field::new(
+        "live.callout.account",
+        Kind::Text,
+        "The server's account that users are placed in. It is not the workers', and has no JetStream: what a user names as reply stays in it.",
+    )
+    .default("USERS"),
+    Field::new(
+        "live.callout.services_account",
+        Kind::Text,
+        "The server's account that services are placed in: whoever has a token with `notify`, and may notify users. It is the workers', since what they publish is stored there; such a token is for trusted programs.",
+    )
+    .default("LIVE"),
+    Field::new(
+        "live.callout.xkey_seed",
+        Kind::Secret,
+        "The seed (`SX…`) of the key that the server's `auth_callout.xkey` names, where it has one: questions and answers are encrypted then.",
+    ),
+    Field::new("live.callout.xkey_seed_file", Kind::Path, "A file that holds that seed, instead of it."),
+    Field::new(
+        "live.callout.username",
+        Kind::Text,
+        "The user of `auth_callout.account` that is asked; the worker's own user where absent.",
+    ),
+    Field::new("live.callout.password", Kind::Secret, "Its password."),
+    Field::new("live.callout.password_file", Kind::Path, "A file that holds the password, instead of it."),
     // 9464 is the port that is customary for exporters. It stays on this machine unless someone decides otherwise.
     Field::new(
         "admin.listen",

@@ -299,8 +299,11 @@ impl Values {
         self.fields.iter().copied().find(|field| field.path == path)
     }
 
+    /// Whether fields, or sections with fields, are in it.
     fn is_section(&self, path: &str) -> bool {
-        let sections = self.fields.iter().map(|field| field.section());
-        sections.into_iter().any(|section| section == path)
+        self.fields.iter().any(|field| {
+            let rest = field.section().strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        })
     }
 }

@@ -1,6 +1,8 @@
 //! Every refusal with its exact line, over files in a folder of its own.
 
 mod documents;
+mod live;
+mod live_settings;
 mod mappings;
 mod pipelines;
 mod settings;

@@ -22,6 +22,7 @@ fn every_default_fits_its_own_field() {
         .chain(&SINK)
         .chain(&ELASTICSEARCH)
         .chain(&REDIS)
+        .chain(&LIVE)
     {
         assert_eq!(
             field.default.is_some(),

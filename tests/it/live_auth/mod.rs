@@ -1,0 +1,8 @@
+//! Who may do what on the live lane, and its streams, on servers with the local stack's configuration.
+
+mod callout;
+mod permissions;
+mod replies;
+mod rig;
+mod streams;
+mod user;
