@@ -12,5 +12,6 @@ mod elasticsearch_sink;
 mod elasticsearch_support;
 mod faults;
 mod lane;
+mod live;
 mod redis_sink;
 mod stack;
