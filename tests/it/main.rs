@@ -12,6 +12,7 @@ mod elasticsearch_sink;
 mod elasticsearch_support;
 mod faults;
 mod lane;
+mod live;
 mod live_auth;
 mod redis_sink;
 mod stack;

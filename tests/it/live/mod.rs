@@ -1,0 +1,11 @@
+//! The live lane on real NATS servers, one for each test.
+
+mod comments;
+mod dead;
+mod faults;
+mod history;
+mod proxy;
+mod rig;
+mod server;
+mod speed;
+mod worker;
