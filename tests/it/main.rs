@@ -12,5 +12,6 @@ mod elasticsearch_sink;
 mod elasticsearch_support;
 mod faults;
 mod lane;
+mod live_rooms;
 mod redis_sink;
 mod stack;
