@@ -202,6 +202,11 @@ pub fn ctl(room: &RoomId, user: &UserId) -> String {
     format!("live.{room}.ctl.{user}")
 }
 
+/// `live.<room>.audit`: what moderators did in a room, in LIVE_AUDIT; only workers publish there.
+pub fn audit(room: &RoomId) -> String {
+    format!("live.{room}.audit")
+}
+
 /// `live.refused.<user>`: what a user sent and is not shown.
 pub fn refused(user: &UserId) -> String {
     format!("live.refused.{user}")

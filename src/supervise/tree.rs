@@ -72,6 +72,12 @@ impl Tree {
         lock(&self.children).clone()
     }
 
+    /// Takes those off the list that have ended and are not to be restarted: of children that come and go, such
+    /// as rooms, nothing is kept.
+    pub fn forget_ended(&self) {
+        lock(&self.children).retain(|child| child.state().0 != ChildState::Ended);
+    }
+
     /// A child failed more often than it may: the process is to end with this reason.
     pub fn escalate(&self, reason: String) {
         self.escalated.send_if_modified(|r| {

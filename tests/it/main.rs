@@ -14,5 +14,6 @@ mod faults;
 mod lane;
 mod live;
 mod live_auth;
+mod live_rooms;
 mod redis_sink;
 mod stack;

@@ -52,7 +52,7 @@ pub(super) struct Wire {
 ///
 /// # Errors
 /// [`SinkError::Refused`] where the address, its credentials or the CA file cannot be used.
-pub(super) fn client(settings: &RedisSettings) -> Result<Client, SinkError> {
+pub(crate) fn client(settings: &RedisSettings) -> Result<Client, SinkError> {
     let refused = |what: String| SinkError::Refused(what);
     // The address itself is not repeated: it might hold a password after all.
     let info: ConnectionInfo = settings.url.as_str().into_connection_info().map_err(|_| {

@@ -18,12 +18,12 @@
 
 mod check;
 mod encode;
-mod link;
+pub(crate) mod link;
 mod markers;
 mod memory;
 mod read;
 mod scripts;
-mod trouble;
+pub(crate) mod trouble;
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};

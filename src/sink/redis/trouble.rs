@@ -13,7 +13,7 @@ const DETAIL_BYTES: usize = 1000;
 
 /// What an error answer of the server calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cure {
+pub(crate) enum Cure {
     /// The scripts must be loaded again.
     Load,
     /// Memory is full: nothing of this call was executed.
@@ -27,7 +27,7 @@ pub(super) enum Cure {
 }
 
 /// What to do about an error code.
-pub(super) fn cure(code: &str) -> Cure {
+pub(crate) fn cure(code: &str) -> Cure {
     match code {
         "NOSCRIPT" => Cure::Load,
         "OOM" => Cure::Memory,
@@ -40,7 +40,7 @@ pub(super) fn cure(code: &str) -> Cure {
 }
 
 /// The sink's error for an error answer.
-pub(super) fn refused_by_server(
+pub(crate) fn refused_by_server(
     error: &ServerError,
     doing: &str,
     settings: &RedisSettings,
@@ -74,7 +74,8 @@ fn act(code: &str, settings: &RedisSettings) -> &'static str {
         "WRONGPASS" | "NOAUTH" => login(settings),
         "NOPERM" => {
             "let the user of redis.username run EVALSHA, SCRIPT LOAD, INFO and what the scripts call (GET SET DEL TYPE \
-             INCR PTTL PEXPIRE HGET HSET HMGET HLEN) on the pipeline's keys and on twolane:*"
+             INCR PTTL PEXPIRE HGET HSET HMGET HLEN; for the live lane TIME PEXPIREAT PFADD PFCOUNT) on the pipeline's keys and on \
+             twolane:*"
         }
         "MISCONF" => {
             "it cannot write to its disk and so takes no writes: look at its log and its disk"
@@ -95,7 +96,7 @@ fn login(settings: &RedisSettings) -> &'static str {
 }
 
 /// The sink's error for a failure to connect, to send or to be answered.
-pub(super) fn failed(error: &RedisError, doing: &str, settings: &RedisSettings) -> SinkError {
+pub(crate) fn failed(error: &RedisError, doing: &str, settings: &RedisSettings) -> SinkError {
     let alarm_about = |detail: &str| SinkError::Unavailable {
         detail: format!("{doing}: {detail}"),
         alarm: true,

@@ -6,3 +6,5 @@ mod lane;
 mod refuses;
 mod server;
 mod versions;
+
+pub use server::Server;

@@ -1,0 +1,10 @@
+//! What happens inside rooms, against real Redis and NATS of the tests' own, so that they may be killed.
+
+mod bench;
+mod idle;
+mod likes;
+mod limits;
+mod moderation;
+mod rig;
+mod servers;
+mod viewers;
