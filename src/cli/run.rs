@@ -6,15 +6,17 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 
 use super::WRONG_INPUT;
-use crate::config::{self, LoadOptions, PipelineSpec, Settings};
+use crate::config::{self, LiveSpec, LoadOptions, PipelineSpec, Settings};
 use crate::lane::Lane;
+use crate::live::{self, start::Live};
 use crate::ops;
 use crate::supervise::Tree;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The pipelines to run [default: all of them]
+    /// The pipelines to run, and `live` for the live lane [default: all of them, and the live lane where
+    /// topics/live.toml is there]
     pipelines: Vec<String>,
 }
 
@@ -27,21 +29,36 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
             return Ok(ExitCode::from(WRONG_INPUT));
         }
     };
-    let pipelines: Vec<Arc<PipelineSpec>> = config
-        .select(&args.pipelines)
-        .map_err(|why| anyhow!(why))?
-        .into_iter()
+    let (live, named): (Vec<String>, Vec<String>) = args
+        .pipelines
+        .iter()
         .cloned()
-        .map(Arc::new)
-        .collect();
+        .partition(|name| name == live::lane::NAME);
+    let live = match &config.live {
+        Some(spec) if !live.is_empty() || named.is_empty() => Some(Arc::new(spec.clone())),
+        None if !live.is_empty() => {
+            return Err(anyhow!(
+                "there is no live lane: it is described by live.toml in {}",
+                config.settings.topics_dir.display()
+            ));
+        }
+        Some(_) | None => None,
+    };
+    let pipelines: Vec<Arc<PipelineSpec>> = if named.is_empty() && !args.pipelines.is_empty() {
+        Vec::new()
+    } else {
+        let selected = config.select(&named).map_err(|why| anyhow!(why))?;
+        selected.into_iter().cloned().map(Arc::new).collect()
+    };
     let settings = Arc::new(config.settings);
     ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
-    actix::System::new().block_on(until_stopped(settings, pipelines))
+    actix::System::new().block_on(until_stopped(settings, pipelines, live))
 }
 
 async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
+    live: Option<Arc<LiveSpec>>,
 ) -> anyhow::Result<ExitCode> {
     let tree = Arc::new(Tree::default());
     let lanes = ops::Lanes::new(Arc::clone(&tree));
@@ -54,6 +71,21 @@ async fn until_stopped(
             return Err(why.into());
         }
     };
+    let live = match &live {
+        Some(spec) => match Live::start(&settings, spec, lane.tree()).await {
+            Ok(live) => Some(live),
+            Err(why) => {
+                lane.stop().await;
+                admin.stop().await;
+                return Err(anyhow!("the live lane: {why}"));
+            }
+        },
+        None => None,
+    };
+    if let Some(live) = &live {
+        let parts = ops::LiveParts::new(Arc::clone(live.status()), live.rooms().clone());
+        lanes.live_started(parts);
+    }
     lanes.started(lane.branches());
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("listening for SIGTERM")?;
@@ -63,7 +95,12 @@ async fn until_stopped(
         reason = lane.tree().escalated() => Some(reason),
     };
     tracing::info!("draining for at most {:?}", settings.shutdown);
-    lane.stop().await;
+    let live = async {
+        if let Some(live) = live {
+            live.stop().await;
+        }
+    };
+    tokio::join!(lane.stop(), live);
     admin.stop().await;
     match failed {
         None => Ok(ExitCode::SUCCESS),

@@ -194,7 +194,7 @@ impl LiveLane {
     }
 }
 
-fn child(part: &str) -> ChildSpec {
+pub(super) fn child(part: &str) -> ChildSpec {
     ChildSpec {
         name: format!("{NAME}/{part}"),
         mailbox: MAILBOX,

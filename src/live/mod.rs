@@ -38,3 +38,4 @@ mod requests;
 
 pub mod lane;
 mod service;
+pub mod start;

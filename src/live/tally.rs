@@ -53,7 +53,7 @@ pub struct Counts {
 }
 
 /// The counters of one class at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Snapshot {
     /// What came in.
     pub received: u64,

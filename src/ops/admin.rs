@@ -7,6 +7,7 @@
 //! | `GET /metrics` | OpenMetrics text |
 //! | `GET /pipelines` | every pipeline with its branches: state, tally, lag, freshness, memory, actors |
 //! | `GET /actors` | every supervised actor |
+//! | `GET /rooms` | the live lane: what became of what it received, by class; 404 where there is none |
 //! | `POST /pipelines/{pipeline}/{sink}/resume` | 200; 404 for no such branch; 409 where it is not halted |
 //!
 //! There is no authentication. Reading is therefore open to whoever reaches the address (it shows names,

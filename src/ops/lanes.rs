@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::live::{LiveParts, LiveView};
 use super::view::{
     BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
 };
@@ -14,6 +15,7 @@ use crate::supervise::{ChildState, ChildStatus, Tree};
 /// known before anything is consumed.
 pub struct Lanes {
     branches: OnceLock<Vec<Arc<Branch>>>,
+    live: OnceLock<LiveParts>,
     tree: Arc<Tree>,
 }
 
@@ -24,6 +26,7 @@ impl Lanes {
     pub fn new(tree: Arc<Tree>) -> Arc<Self> {
         Arc::new(Self {
             branches: OnceLock::new(),
+            live: OnceLock::new(),
             tree,
         })
     }
@@ -32,11 +35,20 @@ impl Lanes {
     pub fn started(&self, branches: Vec<Arc<Branch>>) {
         self.branches.get_or_init(|| branches);
     }
+
+    /// The live lane of this process has been started. Only the first call counts.
+    pub fn live_started(&self, live: LiveParts) {
+        self.live.get_or_init(|| live);
+    }
 }
 
 impl Subject for Lanes {
     fn branches(&self) -> Option<Vec<BranchView>> {
         Some(self.branches.get()?.iter().map(|b| (&**b).into()).collect())
+    }
+
+    fn live(&self) -> Option<LiveView> {
+        self.live.get().map(LiveParts::view)
     }
 
     fn children(&self) -> Vec<ChildView> {

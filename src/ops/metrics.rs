@@ -14,6 +14,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::live::{ClassView, LiveView};
 use super::view::{BranchView, ChildView, HistogramView, PartitionView, Subject};
 use table::TABLE;
 
@@ -50,6 +51,12 @@ enum Read {
     Child(fn(&ChildView) -> u64),
     /// 1 for the child's present state, 0 for the others.
     ChildState,
+    /// A counter of each class of what the live lane receives.
+    Class(fn(&ClassView) -> u64),
+    /// A counter of the live lane.
+    Live(fn(&LiveView) -> u64),
+    /// A gauge of the live lane.
+    LiveNow(fn(&LiveView) -> f64),
     /// Always 1.
     Build,
 }
@@ -113,10 +120,15 @@ pub fn reference() -> String {
 impl Read {
     fn kind(&self) -> MetricType {
         match self {
-            Self::Counter(_) | Self::Reasons | Self::Child(_) => MetricType::Counter,
-            Self::Gauge(_) | Self::State | Self::Partition(_) | Self::ChildState | Self::Build => {
-                MetricType::Gauge
+            Self::Counter(_) | Self::Reasons | Self::Child(_) | Self::Class(_) | Self::Live(_) => {
+                MetricType::Counter
             }
+            Self::Gauge(_)
+            | Self::State
+            | Self::Partition(_)
+            | Self::ChildState
+            | Self::LiveNow(_)
+            | Self::Build => MetricType::Gauge,
             Self::Histogram(..) => MetricType::Histogram,
         }
     }
@@ -131,6 +143,8 @@ impl Read {
             Self::Partition(_) => &["pipeline", "sink", "topic", "partition"],
             Self::Child(_) => &["child"],
             Self::ChildState => &["child", "state"],
+            Self::Class(_) => &["class"],
+            Self::Live(_) | Self::LiveNow(_) => &[],
             Self::Build => &["version"],
         }
     }
@@ -148,6 +162,7 @@ impl Collector for Reader {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
         let branches = self.0.branches().unwrap_or_default();
         let children = self.0.children();
+        let live = self.0.live();
         for metric in TABLE {
             // The encoder adds the suffix to each sample by itself.
             let family = metric.name.strip_suffix("_total").unwrap_or(metric.name);
@@ -156,7 +171,7 @@ impl Collector for Reader {
                 to: to.encode_descriptor(family, metric.help, None, kind)?,
                 names: metric.read.labels(),
             };
-            metric.encode(&branches, &children, &mut samples)?;
+            metric.encode(&branches, &children, live.as_ref(), &mut samples)?;
         }
         Ok(())
     }
@@ -169,6 +184,7 @@ impl Metric {
         &self,
         branches: &[BranchView],
         children: &[ChildView],
+        live: Option<&LiveView>,
         to: &mut Samples<'_>,
     ) -> fmt::Result {
         let of = |b: &BranchView| [b.pipeline.clone(), b.sink.clone(), b.topic.clone()];
@@ -207,6 +223,12 @@ impl Metric {
                     to.gauge(&[c.name.clone(), (*s).to_owned()], one(c.state == *s))
                 })
             }),
+            Read::Class(read) => live
+                .iter()
+                .flat_map(|live| &live.classes)
+                .try_for_each(|c| to.counter(&[c.class.to_owned()], read(c))),
+            Read::Live(read) => live.iter().try_for_each(|live| to.counter(&[], read(live))),
+            Read::LiveNow(read) => live.iter().try_for_each(|live| to.gauge(&[], read(live))),
             Read::Build => to.gauge(&[env!("CARGO_PKG_VERSION").to_owned()], 1.0),
         }
     }

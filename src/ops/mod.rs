@@ -6,11 +6,13 @@
 
 pub mod admin;
 mod lanes;
+mod live;
 pub mod logging;
 pub mod metrics;
 mod view;
 
 pub use lanes::Lanes;
+pub use live::{ClassView, LiveParts, LiveView};
 pub use view::{
     BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
 };

@@ -5,12 +5,19 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::live::LiveView;
+
 use crate::branch::State;
 
 /// What is shown and switched: the lanes of this process, or a stand-in under test.
 pub trait Subject: Send + Sync + 'static {
     /// Every branch, in the order of the pipelines and their sinks; `None` before they were started.
     fn branches(&self) -> Option<Vec<BranchView>>;
+
+    /// The live lane; `None` where this process runs none.
+    fn live(&self) -> Option<LiveView> {
+        None
+    }
 
     /// Every supervised child, in the order in which they were started.
     fn children(&self) -> Vec<ChildView>;

@@ -57,7 +57,10 @@ impl Scene {
         }
         .context("the table's first rows have not arrived")?;
         stage.expected += MARKERS.count() as u64;
-        let said = format!("what the table holds is in both sinks, after {}", short(began.elapsed()));
+        let said = format!(
+            "what the table holds is in both sinks, after {}",
+            short(began.elapsed())
+        );
         step(screen, "arrived", &said);
         Ok(true)
     }

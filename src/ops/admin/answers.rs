@@ -12,12 +12,13 @@ use super::Shared;
 use crate::ops::metrics::CONTENT_TYPE;
 use crate::ops::view::{BranchView, ChildView, Resumed};
 
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 7] = [
     "GET /live",
     "GET /ready",
     "GET /metrics",
     "GET /pipelines",
     "GET /actors",
+    "GET /rooms",
     "POST /pipelines/{pipeline}/{sink}/resume",
 ];
 
@@ -31,6 +32,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(only("/metrics", "GET", read().to(metrics)))
         .service(only("/pipelines", "GET", read().to(pipelines)))
         .service(only("/actors", "GET", read().to(actors)))
+        .service(only("/rooms", "GET", read().to(rooms)))
         .service(only(
             "/pipelines/{pipeline}/{sink}/resume",
             "POST",
@@ -190,6 +192,16 @@ async fn pipelines(shared: State) -> HttpResponse {
 
 async fn actors(shared: State) -> HttpResponse {
     answer(StatusCode::OK, &shared.subject.children())
+}
+
+async fn rooms(shared: State) -> HttpResponse {
+    match shared.subject.live() {
+        Some(live) => answer(StatusCode::OK, &live),
+        None => error(
+            StatusCode::NOT_FOUND,
+            "this process runs no live lane: it does where topics/live.toml is there, unless other pipelines are named",
+        ),
+    }
 }
 
 async fn resume(

@@ -1,6 +1,9 @@
 //! Every metric there is. Names follow Prometheus: base units, `_total` on what only grows.
 
-use super::Read::{Build, Child, ChildState, Counter, Gauge, Histogram, Partition, Reasons, State};
+use super::Read::{
+    Build, Child, ChildState, Class, Counter, Gauge, Histogram, Live, LiveNow, Partition, Reasons,
+    State,
+};
 use super::{Bounds, Metric};
 
 /// A request takes at least a round trip on the loopback, and is given up after a minute or two.
@@ -161,6 +164,96 @@ pub(super) const TABLE: &[Metric] = &[
         name: "twolane_child_state",
         help: "1 for the actor's state, 0 for the others; waiting is between two incarnations",
         read: ChildState,
+    },
+    Metric {
+        name: "twolane_live_received_total",
+        help: "What the live lane received, by class; a redelivery is one more. At rest this is the sum of the accepted, refused, shed, duplicate, dead-lettered and abandoned",
+        read: Class(|c| c.counts.received),
+    },
+    Metric {
+        name: "twolane_live_accepted_total",
+        help: "Comments that are in LIVE_OUT, likes and heartbeats that are in their room, requests that were answered",
+        read: Class(|c| c.counts.accepted),
+    },
+    Metric {
+        name: "twolane_live_refused_total",
+        help: "What was not taken, and whose sender was told",
+        read: Class(|c| c.counts.refused),
+    },
+    Metric {
+        name: "twolane_live_shed_total",
+        help: "What was given up since the worker had too much to do; never a comment",
+        read: Class(|c| c.counts.shed),
+    },
+    Metric {
+        name: "twolane_live_duplicate_total",
+        help: "Redelivered comments that LIVE_OUT had already",
+        read: Class(|c| c.counts.duplicate),
+    },
+    Metric {
+        name: "twolane_live_dead_lettered_total",
+        help: "Comments that are in LIVE_DEAD",
+        read: Class(|c| c.counts.dead_lettered),
+    },
+    Metric {
+        name: "twolane_live_abandoned_total",
+        help: "What was given up unresolved; a comment is delivered again",
+        read: Class(|c| c.counts.abandoned),
+    },
+    Metric {
+        name: "twolane_live_redelivered_total",
+        help: "Of the received, those that had been delivered before",
+        read: Class(|c| c.counts.redelivered),
+    },
+    Metric {
+        name: "twolane_live_likes_added_total",
+        help: "Likes that Redis has accepted",
+        read: Live(|l| l.likes_added),
+    },
+    Metric {
+        name: "twolane_live_likes_lost_total",
+        help: "Likes that were taken and given up",
+        read: Live(|l| l.likes_lost),
+    },
+    Metric {
+        name: "twolane_live_rooms_restarted_total",
+        help: "Room actors made anew after a failure",
+        read: Live(|l| l.rooms_restarted),
+    },
+    Metric {
+        name: "twolane_live_comments_buried_total",
+        help: "Comments that no worker had in hand and that were copied to LIVE_DEAD",
+        read: Live(|l| l.buried),
+    },
+    Metric {
+        name: "twolane_live_comments_unproven_total",
+        help: "Redelivered comments of which it could not be shown whether LIVE_OUT once had them",
+        read: Live(|l| l.unproven),
+    },
+    Metric {
+        name: "twolane_live_nats_disconnects_total",
+        help: "Times a connection to NATS was lost",
+        read: Live(|l| l.disconnects),
+    },
+    Metric {
+        name: "twolane_live_nats_overflowed_total",
+        help: "Messages that the NATS client dropped since they came faster than they were taken; the least",
+        read: Live(|l| l.overflowed),
+    },
+    Metric {
+        name: "twolane_live_connected",
+        help: "1 while every connection to NATS holds",
+        read: LiveNow(|l| f64::from(u8::from(l.connected))),
+    },
+    Metric {
+        name: "twolane_live_overloaded",
+        help: "1 while likes are shed since there is too much to do",
+        read: LiveNow(|l| f64::from(u8::from(l.overloaded))),
+    },
+    Metric {
+        name: "twolane_live_open_rooms",
+        help: "Rooms that are open",
+        read: LiveNow(|l| l.open_rooms as f64),
     },
     Metric {
         name: "twolane_build_info",
