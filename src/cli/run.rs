@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         .cloned()
         .partition(|name| name == live::lane::NAME);
     let live = match &config.live {
-        Some(spec) if !live.is_empty() || named.is_empty() => Some(Arc::new(spec.clone())),
+        Some(spec) if !live.is_empty() || named.is_empty() => Some(Arc::clone(spec)),
         None if !live.is_empty() => {
             return Err(anyhow!(
                 "there is no live lane: it is described by live.toml in {}",

@@ -163,7 +163,7 @@ async fn make_streams(link: Link, spec: Arc<LiveSpec>) -> Result<(), String> {
         .await
         .map_err(|why| why.to_string())?;
     if !applied.is_unchanged() {
-        tracing::info!("streams: {applied}");
+        tracing::info!("streams: {:?}", applied.0);
     }
     Ok(())
 }
