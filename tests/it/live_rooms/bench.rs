@@ -38,13 +38,18 @@ fn likes_folded_per_second() {
                 .collect();
             let (mut sent, mut shed) = (0, 0);
             for thread in threads {
-                let (s, d) = tokio::task::spawn_blocking(move || thread.join().unwrap()).await.unwrap();
+                let (s, d) = tokio::task::spawn_blocking(move || thread.join().unwrap())
+                    .await
+                    .unwrap();
                 (sent, shed) = (sent + s, shed + d);
             }
             let took = start.elapsed().as_secs_f64();
             worker.rooms.stop().await;
             let stats = worker.rooms.stats();
-            assert_eq!(stats.likes_added.get() + stats.likes_lost.get(), stats.likes_taken.get());
+            assert_eq!(
+                stats.likes_added.get() + stats.likes_lost.get(),
+                stats.likes_taken.get()
+            );
             println!(
                 "{n} a message: {:.0} messages/s, {:.0} likes/s taken and added, {shed} of {sent} messages shed, {} windows",
                 sent as f64 / took,

@@ -15,7 +15,10 @@ fn an_idle_room_is_stopped_and_opens_again_with_its_total() {
         for round in 1..=3 {
             assert!(worker.rooms.like(&room, &user("u"), 5));
             assert_eq!(worker.rooms.stats().open.get(), 1);
-            eventually("the room is stopped", async || worker.rooms.stats().open.get() == 0).await;
+            eventually("the room is stopped", async || {
+                worker.rooms.stats().open.get() == 0
+            })
+            .await;
             assert_eq!(rig.totals(&room).0, 5 * round);
         }
         eventually("nothing is kept of them", async || {
@@ -46,10 +49,16 @@ fn with_as_many_rooms_as_may_be_idle_ones_make_way_and_none_that_has_work() {
         assert_eq!(taken, 8);
         assert!(worker.rooms.stats().crowded.get() >= 12);
         rig.redis.again();
-        eventually("they are added", async || worker.rooms.stats().likes_added.get() == 8).await;
+        eventually("they are added", async || {
+            worker.rooms.stats().likes_added.get() == 8
+        })
+        .await;
         worker.rooms.stop().await;
         let stats = worker.rooms.stats();
-        assert_eq!((stats.open.get(), stats.opened.get()), (0, stats.stopped.get()));
+        assert_eq!(
+            (stats.open.get(), stats.opened.get()),
+            (0, stats.stopped.get())
+        );
     });
 }
 

@@ -32,7 +32,12 @@ struct Killable {
 impl Killable {
     fn start(rig: &Rig) -> Self {
         let mut process = Command::new(std::env::current_exe().expect("this program"))
-            .args(["--exact", "live_rooms::likes::a_worker_of_its_own", "--ignored", "--nocapture"])
+            .args([
+                "--exact",
+                "live_rooms::likes::a_worker_of_its_own",
+                "--ignored",
+                "--nocapture",
+            ])
             .env("LIVE_ROOMS_REDIS", rig.redis.url())
             .env("LIVE_ROOMS_NATS", rig.nats.url())
             .stdin(Stdio::piped())
@@ -48,7 +53,10 @@ impl Killable {
                 for line in output.lines().map_while(Result::ok) {
                     if let Some(n) = line.strip_prefix("taken ") {
                         let n = n.parse().expect("a number");
-                        taken.lock().expect("nobody fails").push((Instant::now(), n));
+                        taken
+                            .lock()
+                            .expect("nobody fails")
+                            .push((Instant::now(), n));
                     }
                 }
             }
@@ -72,11 +80,17 @@ impl Killable {
     /// What it had taken at a moment.
     fn taken_at(&self, at: Instant) -> u64 {
         let taken = self.taken.lock().expect("nobody fails");
-        taken.iter().rev().find(|(t, _)| *t <= at).map_or(0, |(_, n)| *n)
+        taken
+            .iter()
+            .rev()
+            .find(|(t, _)| *t <= at)
+            .map_or(0, |(_, n)| *n)
     }
 
     fn kill(&mut self) {
-        self.process.kill().expect("a process of our own can be killed");
+        self.process
+            .kill()
+            .expect("a process of our own can be killed");
         self.process.wait().expect("it ends");
     }
 }
@@ -84,7 +98,10 @@ impl Killable {
 #[test]
 #[ignore = "started by another test"]
 fn a_worker_of_its_own() {
-    let (Ok(redis), Ok(nats)) = (std::env::var("LIVE_ROOMS_REDIS"), std::env::var("LIVE_ROOMS_NATS")) else {
+    let (Ok(redis), Ok(nats)) = (
+        std::env::var("LIVE_ROOMS_REDIS"),
+        std::env::var("LIVE_ROOMS_NATS"),
+    ) else {
         return;
     };
     system(async {
@@ -111,7 +128,11 @@ fn fast() -> twolane::config::LiveSpec {
 /// Likes of as many users; returns how many were shed.
 fn like(worker: &Worker, room: &RoomId, n: u64) -> u64 {
     (0..n)
-        .filter(|i| !worker.rooms.like(room, &user(&format!("u{}", i % USERS)), 1))
+        .filter(|i| {
+            !worker
+                .rooms
+                .like(room, &user(&format!("u{}", i % USERS)), 1)
+        })
         .count() as u64
 }
 
@@ -137,7 +158,10 @@ fn a_million_likes_through_three_workers_of_which_one_is_killed() {
                 while !stop.load(Ordering::Relaxed) {
                     let mut get = redis::cmd("HGET");
                     get.arg("twolane:live:{r}:likes").arg("total");
-                    let now = get.query::<Option<u64>>(&mut connection).unwrap().unwrap_or(0);
+                    let now = get
+                        .query::<Option<u64>>(&mut connection)
+                        .unwrap()
+                        .unwrap_or(0);
                     assert!(now >= last, "the total fell from {last} to {now}");
                     (last, looks) = (now, looks + 1);
                 }
@@ -145,7 +169,13 @@ fn a_million_likes_through_three_workers_of_which_one_is_killed() {
             }
         });
         let highest = Arc::new(AtomicU64::new(0));
-        let mut frames = rig.connect().await.client().subscribe(names::likes(&room)).await.unwrap();
+        let mut frames = rig
+            .connect()
+            .await
+            .client()
+            .subscribe(names::likes(&room))
+            .await
+            .unwrap();
         actix::spawn({
             let highest = Arc::clone(&highest);
             async move {
@@ -176,7 +206,10 @@ fn a_million_likes_through_three_workers_of_which_one_is_killed() {
                 killed_at = Some(Instant::now());
             }
         }
-        let (taken_a, taken_b) = (a.rooms.stats().likes_taken.get(), b.rooms.stats().likes_taken.get());
+        let (taken_a, taken_b) = (
+            a.rooms.stats().likes_taken.get(),
+            b.rooms.stats().likes_taken.get(),
+        );
         a.rooms.stop().await;
         b.rooms.stop().await;
         stop.store(true, Ordering::Relaxed);
@@ -185,9 +218,20 @@ fn a_million_likes_through_three_workers_of_which_one_is_killed() {
 
         let (total, sums) = rig.totals(&room);
         assert_eq!(sums.len(), 3, "three workers have added");
-        assert_eq!(total, sums.iter().sum::<u64>(), "exactly the windows that Redis accepted");
-        let added: u64 = [&a, &b].iter().map(|w| w.rooms.stats().likes_added.get()).sum();
-        assert_eq!(added, taken_a + taken_b, "a worker that stops adds all that it took");
+        assert_eq!(
+            total,
+            sums.iter().sum::<u64>(),
+            "exactly the windows that Redis accepted"
+        );
+        let added: u64 = [&a, &b]
+            .iter()
+            .map(|w| w.rooms.stats().likes_added.get())
+            .sum();
+        assert_eq!(
+            added,
+            taken_a + taken_b,
+            "a worker that stops adds all that it took"
+        );
         let from_c = total - added;
         // Short of what was received by no more than what the killed worker took within its open window and the
         // one that it was sending.
@@ -253,11 +297,17 @@ fn a_total_that_redis_lost_is_raised_to_what_was_told() {
         }
         rig.redis.run::<()>(&["FLUSHALL"]);
         assert!(b.rooms.like(&room, &user("u"), 1));
-        eventually("it is added", async || b.rooms.stats().likes_added.get() == 101).await;
+        eventually("it is added", async || {
+            b.rooms.stats().likes_added.get() == 101
+        })
+        .await;
         assert_eq!(rig.totals(&room).0, 201);
         // One who had heard less does not lower it.
         assert!(a.rooms.like(&room, &user("u"), 1));
-        eventually("it is added", async || a.rooms.stats().likes_added.get() == 101).await;
+        eventually("it is added", async || {
+            a.rooms.stats().likes_added.get() == 101
+        })
+        .await;
         assert_eq!(rig.totals(&room).0, 202);
         assert_eq!(b.rooms.stats().totals_raised.get(), 1);
         a.rooms.stop().await;

@@ -21,7 +21,11 @@ fn a_users_rate_holds_over_two_workers() {
             said.push(b.say(&room, "u1", "hello").await);
         }
         let tally = tally(said);
-        assert_eq!((tally["accepted"], tally["RateLimited"]), (5, 15), "{tally:?}");
+        assert_eq!(
+            (tally["accepted"], tally["RateLimited"]),
+            (5, 15),
+            "{tally:?}"
+        );
         // Neither another user nor another room pays for it.
         assert_eq!(b.say(&room, "u2", "hello").await, None);
         assert_eq!(b.say(&super::rig::room("r2"), "u1", "hello").await, None);
@@ -141,7 +145,11 @@ fn without_redis_comments_go_on_and_each_worker_counts_alone() {
             slowest = slowest.max(start.elapsed());
         }
         let tally = tally(said);
-        assert_eq!((tally["accepted"], tally["RateLimited"]), (3, 7), "{tally:?}");
+        assert_eq!(
+            (tally["accepted"], tally["RateLimited"]),
+            (3, 7),
+            "{tally:?}"
+        );
         assert!(slowest < rig.spec.inbox.ack_wait / 2, "{slowest:?}");
         assert_eq!(worker.rooms.stats().limits_local.get(), 10);
         rig.redis.again();

@@ -12,7 +12,12 @@ use super::rig::{Rig, Worker, eventually, room, spec, system, user};
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Waits until a worker answers a user in a room so, and says how long that took.
-async fn until(worker: &Worker, room: &names::RoomId, who: &str, verdict: Option<Reason>) -> Duration {
+async fn until(
+    worker: &Worker,
+    room: &names::RoomId,
+    who: &str,
+    verdict: Option<Reason>,
+) -> Duration {
     let start = Instant::now();
     eventually("the worker heeds it", async || {
         worker.say(room, who, "hello").await == verdict
@@ -80,7 +85,9 @@ fn a_mute_ends_by_itself() {
         let rig = Rig::new(spec()).await;
         let worker = rig.worker().await;
         let room = room("r");
-        worker.done(&room, r#"{"op":"mute","user":"u1","for_s":1}"#).await;
+        worker
+            .done(&room, r#"{"op":"mute","user":"u1","for_s":1}"#)
+            .await;
         let start = Instant::now();
         assert_eq!(worker.say(&room, "u1", "hello").await, Some(Reason::Muted));
         until(&worker, &room, "u1", None).await;
@@ -100,14 +107,22 @@ fn a_comments_author_is_found_and_a_recall_is_an_entry_and_every_act_is_on_recor
         for (id, who) in [("7", "u1"), ("8", "u2")] {
             let entry = serde_json::json!({"type": "comment", "id": id, "progress": 0, "mode": 1, "fontsize": 25,
                 "color": 0, "midHash": mid_hash(&user(who)), "content": "x", "ctime": 1, "weight": 5});
-            let ack = worker.way.js.publish(names::out(&room), entry.to_string().into()).await.unwrap();
+            let ack = worker
+                .way
+                .js
+                .publish(names::out(&room), entry.to_string().into())
+                .await
+                .unwrap();
             ack.await.unwrap();
         }
         worker.done(&room, r#"{"op":"ban","comment":"8"}"#).await;
         assert_eq!(worker.say(&room, "u2", "hello").await, Some(Reason::Banned));
         assert_eq!(worker.say(&room, "u1", "hello").await, None);
         let unknown = worker.ask(&room, r#"{"op":"ban","comment":"9"}"#).await;
-        assert_eq!((&unknown["ok"], &unknown["code"]), (&false.into(), &"not_found".into()));
+        assert_eq!(
+            (&unknown["ok"], &unknown["code"]),
+            (&false.into(), &"not_found".into())
+        );
 
         let recalled = worker.done(&room, r#"{"op":"recall","id":"7"}"#).await;
         assert_eq!(recalled["sequence"], 3);
@@ -116,17 +131,38 @@ fn a_comments_author_is_found_and_a_recall_is_an_entry_and_every_act_is_on_recor
         assert_eq!(again["sequence"], 3);
         let entries = rig.entries(&room).await;
         assert_eq!(entries.len(), 3);
-        assert_eq!((&entries[2]["type"], &entries[2]["id"]), (&"recall".into(), &"7".into()));
+        assert_eq!(
+            (&entries[2]["type"], &entries[2]["id"]),
+            (&"recall".into(), &"7".into())
+        );
 
         let malformed = worker.ask(&room, "{}").await;
         assert_eq!(malformed["code"], "malformed");
         let audit = rig.audit(&room).await;
         let acts: Vec<_> = audit
             .iter()
-            .map(|act| (act["op"].as_str().unwrap(), act["outcome"].as_str().unwrap()))
+            .map(|act| {
+                (
+                    act["op"].as_str().unwrap(),
+                    act["outcome"].as_str().unwrap(),
+                )
+            })
             .collect();
-        assert_eq!(acts, [("ban", "done"), ("ban", "failed"), ("recall", "done"), ("recall", "done")]);
-        assert!(audit.iter().all(|act| act["by"] == "mod1" && act["at"].is_i64()), "{audit:?}");
+        assert_eq!(
+            acts,
+            [
+                ("ban", "done"),
+                ("ban", "failed"),
+                ("recall", "done"),
+                ("recall", "done")
+            ]
+        );
+        assert!(
+            audit
+                .iter()
+                .all(|act| act["by"] == "mod1" && act["at"].is_i64()),
+            "{audit:?}"
+        );
         worker.rooms.stop().await;
     });
 }
@@ -139,7 +175,10 @@ fn an_act_that_cannot_be_recorded_is_not_said_to_be_done() {
         let room = room("r");
         worker.way.js.delete_stream("LIVE_AUDIT").await.unwrap();
         let answer = worker.ask(&room, r#"{"op":"ban","user":"u1"}"#).await;
-        assert_eq!((&answer["ok"], &answer["code"]), (&false.into(), &"unaudited".into()));
+        assert_eq!(
+            (&answer["ok"], &answer["code"]),
+            (&false.into(), &"unaudited".into())
+        );
         worker.rooms.stop().await;
     });
 }
@@ -157,7 +196,9 @@ fn what_was_decided_before_and_after_a_crash_of_nats_holds_everywhere() {
         assert_eq!(b.say(&room, "u1", "hello").await, Some(Reason::Banned));
         rig.nats.again();
         eventually("moderators are answered again", async || {
-            a.ask(&room, r#"{"op":"mute","user":"u2","for_s":600}"#).await["ok"] == true
+            a.ask(&room, r#"{"op":"mute","user":"u2","for_s":600}"#)
+                .await["ok"]
+                == true
         })
         .await;
         let took = until(&b, &room, "u2", Some(Reason::Muted)).await;
@@ -184,13 +225,21 @@ fn a_room_that_panics_comes_back_with_what_was_decided_and_what_was_liked() {
         let room = room("r");
         let entry = serde_json::json!({"type": "comment", "id": "7", "progress": 0, "mode": 1, "fontsize": 25,
             "color": 0, "midHash": mid_hash(&user("u9")), "content": "x", "ctime": 1, "weight": 5});
-        let ack = worker.way.js.publish(names::out(&room), entry.to_string().into()).await.unwrap();
+        let ack = worker
+            .way
+            .js
+            .publish(names::out(&room), entry.to_string().into())
+            .await
+            .unwrap();
         ack.await.unwrap();
         worker.done(&room, r#"{"op":"ban","user":"u1"}"#).await;
         assert!(worker.rooms.like(&room, &user("u2"), 41));
         worker.way.deadly.store(true, Ordering::Relaxed);
         let answer = worker.ask(&room, r#"{"op":"recall","id":"7"}"#).await;
-        assert_eq!((&answer["ok"], &answer["code"]), (&false.into(), &"unavailable".into()));
+        assert_eq!(
+            (&answer["ok"], &answer["code"]),
+            (&false.into(), &"unavailable".into())
+        );
 
         assert_eq!(worker.say(&room, "u1", "hello").await, Some(Reason::Banned));
         assert_eq!(worker.say(&room, "u2", "hello").await, None);

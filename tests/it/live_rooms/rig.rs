@@ -10,7 +10,8 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 use twolane::config::{
-    CommentSpec, InboxSpec, KeptSpec, LikeSpec, LiveSpec, OutSpec, RateSpec, RedisSettings, RoomSpec,
+    CommentSpec, InboxSpec, KeptSpec, LikeSpec, LiveSpec, OutSpec, RateSpec, RedisSettings,
+    RoomSpec,
 };
 use twolane::live::names::{self, RoomId, UserId};
 use twolane::live::room::{Outlet, Parts, Rooms, RoomsError, Verdict};
@@ -243,7 +244,9 @@ impl Worker {
     ) -> Result<Verdict, RoomsError> {
         let comment: Comment =
             serde_json::from_value(serde_json::json!({ "content": text })).expect("a comment");
-        self.rooms.judge(room, &self::user(user), seq, 1_000, comment).await
+        self.rooms
+            .judge(room, &self::user(user), seq, 1_000, comment)
+            .await
     }
 
     /// `None` where it is accepted, else why not.
@@ -257,7 +260,10 @@ impl Worker {
 
     /// A moderator's request, and the answer.
     pub async fn ask(&self, room: &RoomId, request: &str) -> Value {
-        let answer = self.rooms.ctl(room, &user("mod1"), request.as_bytes()).await;
+        let answer = self
+            .rooms
+            .ctl(room, &user("mod1"), request.as_bytes())
+            .await;
         serde_json::from_slice(&answer).expect("JSON")
     }
 

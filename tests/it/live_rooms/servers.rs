@@ -84,13 +84,17 @@ impl Drop for Nats {
 }
 
 fn binary() -> PathBuf {
-    let stack = std::env::var_os("TWOLANE_STACK_DIR")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".stack"), PathBuf::from);
-    let found = std::fs::read_dir(stack.join("dist")).expect("the stack's servers").find_map(|entry| {
-        let path = entry.ok()?.path();
-        let name = path.file_name()?.to_str()?.to_owned();
-        let server = path.join("nats-server");
-        (name.starts_with("nats-") && server.exists()).then_some(server)
-    });
+    let stack = std::env::var_os("TWOLANE_STACK_DIR").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".stack"),
+        PathBuf::from,
+    );
+    let found = std::fs::read_dir(stack.join("dist"))
+        .expect("the stack's servers")
+        .find_map(|entry| {
+            let path = entry.ok()?.path();
+            let name = path.file_name()?.to_str()?.to_owned();
+            let server = path.join("nats-server");
+            (name.starts_with("nats-") && server.exists()).then_some(server)
+        });
     found.expect("nats-server was fetched")
 }

@@ -16,7 +16,13 @@ fn viewers_of_all_workers_are_counted_once_and_leave_when_they_fall_silent() {
         let rig = Rig::new(spec).await;
         let (a, b) = (rig.worker().await, rig.worker().await);
         let room = room("r");
-        let mut frames = rig.connect().await.client().subscribe(names::likes(&room)).await.unwrap();
+        let mut frames = rig
+            .connect()
+            .await
+            .client()
+            .subscribe(names::likes(&room))
+            .await
+            .unwrap();
         for n in 0..100 {
             a.rooms.here(&room, &user(&format!("u{n}")));
             a.rooms.here(&room, &user(&format!("u{n}")));
