@@ -72,7 +72,7 @@ async fn until_stopped(
         }
     };
     let live = match &live {
-        Some(spec) => match Live::start(&settings, spec, lane.tree()).await {
+        Some(spec) => match Live::start(&settings, spec, lane.tree()) {
             Ok(live) => Some(live),
             Err(why) => {
                 lane.stop().await;

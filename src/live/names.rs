@@ -145,8 +145,8 @@ pub mod all {
     pub const TOTALS: &str = "live.*.likes";
     /// Every user's notifications: what NOTIFY holds.
     pub const NOTIFY: &str = "notify.*";
-    /// Every dead letter: what LIVE_DEAD holds.
-    pub const DEAD: &str = "live.*.dead";
+    /// Every dead letter: what LIVE_DEAD holds. A root of its own, since a room may be called `dead`.
+    pub const DEAD: &str = "dead.live.*";
     /// Everything that moderators did: what LIVE_AUDIT holds.
     pub const AUDIT: &str = "live.*.audit";
 }
@@ -212,14 +212,10 @@ pub fn refused(user: &UserId) -> String {
     format!("live.refused.{user}")
 }
 
-/// `live.<room>.dead`: a comment that was delivered too often, in LIVE_DEAD.
-pub fn dead(room: &RoomId) -> String {
-    format!("live.{room}.dead")
-}
-
-/// `live.<room>.audit`: what a moderator did, in LIVE_AUDIT.
-pub fn audit(room: &RoomId) -> String {
-    format!("live.{room}.audit")
+/// `dead.live.<letter>`: a comment that was delivered too often, in LIVE_DEAD. Each letter has a subject of its
+/// own, so that it is there once, however often it is written.
+pub fn dead(letter: &str) -> String {
+    format!("dead.live.{letter}")
 }
 
 /// `notify.<user>`: a user's notifications.
@@ -292,13 +288,7 @@ mod tests {
     #[test]
     fn no_refusal_goes_to_a_subject_of_the_room_refused() {
         let room = RoomId::new("refused").unwrap();
-        for subject in [
-            out(&room),
-            feed(&room),
-            likes(&room),
-            dead(&room),
-            audit(&room),
-        ] {
+        for subject in [out(&room), feed(&room), likes(&room), audit(&room)] {
             let user = subject.strip_prefix("live.refused.").unwrap();
             assert_eq!(UserId::new(user), Err(BadName::Reserved), "{user}");
         }

@@ -49,7 +49,7 @@ impl Live {
     ///
     /// # Errors
     /// One sentence where the settings, the spec or the keywords' file make no lane; then nothing is left running.
-    pub async fn start(
+    pub fn start(
         settings: &Settings,
         spec: &Arc<LiveSpec>,
         tree: &Arc<Tree>,

@@ -17,12 +17,7 @@ use async_nats::jetstream::message::PublishMessage;
 use bytes::Bytes;
 
 use super::connect::Conn;
-
-/// The stream of dead letters.
-pub const LIVE_DEAD: &str = "LIVE_DEAD";
-
-/// The subjects of dead letters: what LIVE_DEAD holds. A root of its own, since a room may be called `dead`.
-pub const SUBJECTS: &str = "dead.live.*";
+use super::names;
 
 /// The headers of a dead letter.
 pub mod header {
@@ -85,7 +80,7 @@ pub(super) async fn bury(conn: &Conn, letter: &Letter<'_>) -> Result<(), String>
         .payload(letter.payload.clone())
         .headers(headers)
         .expected_last_subject_sequence(0);
-    let subject = SUBJECTS.replace('*', letter.msg_id);
+    let subject = names::dead(letter.msg_id);
     let sent = match conn.js.send_publish(subject, message).await {
         Ok(ack) => ack.await,
         Err(e) => Err(e),

@@ -11,7 +11,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::datetime::DateTime;
-use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{RawMessageErrorKind, Stream};
 use futures_util::StreamExt as _;
@@ -21,20 +21,14 @@ use super::{Letter, bury, msg_id};
 use crate::live::connect::{Conn, Link};
 use crate::live::inbox::{CONSUMER, LIVE_IN};
 use crate::live::names;
+use crate::live::streams::LIVE_ADVISORY;
 use crate::live::tally::Tally;
 use crate::retry::Delays;
-
-/// The stream that keeps the advisories.
-pub const LIVE_ADVISORY: &str = "LIVE_ADVISORY";
-/// The advisories that it keeps.
-pub const ADVISORIES: &str = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.LIVE_IN.>";
 
 /// How often LIVE_IN is looked through. It is the last resort, and costs two requests.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// At most so many in one look; the next one finds the rest.
 const LOOK_MOST: usize = 256;
-/// An advisory that a worker died over comes again after this: burying takes milliseconds.
-const ACK_WAIT: Duration = Duration::from_secs(10);
 /// See `inbox::pull`: a hung worker swallows what it is handed.
 const EXPIRES: Duration = Duration::from_secs(2);
 
@@ -88,17 +82,9 @@ async fn watch(conn: &Conn, tally: &Tally, delays: &mut Delays) -> Result<(), St
     let open = |e: &dyn std::fmt::Display| format!("{LIVE_ADVISORY} and {LIVE_IN}: {e}");
     let inbox = conn.js.get_stream(LIVE_IN).await.map_err(|e| open(&e))?;
     let advisories = conn.js.get_stream(LIVE_ADVISORY).await;
-    let config = pull::Config {
-        durable_name: Some(CONSUMER.to_owned()),
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
-        ..pull::Config::default()
-    };
-    let consumer = advisories
-        .map_err(|e| open(&e))?
-        .create_consumer(config)
-        .await
-        .map_err(|e| open(&e))?;
+    let advisories = advisories.map_err(|e| open(&e))?;
+    let consumer = advisories.get_consumer::<pull::Config>(CONSUMER).await;
+    let consumer = consumer.map_err(|e| open(&e))?;
     let mut messages = consumer
         .stream()
         .max_messages_per_batch(16)

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_nats::Subscriber;
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, pull as js_pull};
+use async_nats::jetstream::consumer::{Consumer, pull as js_pull};
 use async_nats::jetstream::{self, AckKind};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
@@ -40,16 +40,12 @@ use super::lane::LiveStatus;
 use super::load::{self, Load};
 use super::outbox::{self, Outbox};
 use super::room::Rooms;
+pub use super::streams::{LIVE_IN, WORKERS as CONSUMER};
 use super::tally::Tally;
 use super::trouble::Trouble;
 use super::wire::Entry;
 use crate::config::LiveSpec;
 use crate::retry::Delays;
-
-/// The stream of comments that wait for a worker.
-pub const LIVE_IN: &str = "LIVE_IN";
-/// The durable consumer that all workers share, on LIVE_IN and on LIVE_ADVISORY.
-pub const CONSUMER: &str = "workers";
 
 /// How often the load is looked at and the server told of what takes long. It is also how late a lost pull
 /// request is noticed.
@@ -228,22 +224,14 @@ impl Session {
     async fn open(env: &Env) -> Result<Self, String> {
         let conn = env.link.connected().await;
         let failed = |e: &dyn std::fmt::Display| {
-            format!("{LIVE_IN} cannot be opened ({e}); `twolane topics apply` makes the streams")
+            format!(
+                "{LIVE_IN} cannot be opened ({e}); a process that runs the live lane makes it at its start"
+            )
         };
         let stream = conn.js.get_stream(LIVE_IN).await;
         let stream = stream.map_err(|e| failed(&e))?;
-        let spec = &env.spec.inbox;
-        let consumer = stream
-            .create_consumer(js_pull::Config {
-                durable_name: Some(CONSUMER.to_owned()),
-                ack_policy: AckPolicy::Explicit,
-                ack_wait: spec.ack_wait,
-                max_deliver: i64::from(spec.max_deliver),
-                max_ack_pending: i64::from(spec.max_ack_pending),
-                ..js_pull::Config::default()
-            })
-            .await
-            .map_err(|e| failed(&e))?;
+        let consumer = stream.get_consumer::<js_pull::Config>(CONSUMER).await;
+        let consumer = consumer.map_err(|e| failed(&e))?;
         let inbox = conn.client.new_inbox();
         let messages = conn.client.subscribe(inbox.clone()).await;
         let created = stream.cached_info().created;

@@ -14,9 +14,9 @@ use std::time::Duration;
 use actix::prelude::*;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
-use super::Verdict;
 use super::state::{Room, Shared};
 use super::text;
+use super::{RoomsError, Verdict};
 use crate::live::limits::{Answer, Charge, Limit, Local};
 use crate::live::moderation::{Bar, Mark, now_ms};
 use crate::live::names::UserId;
@@ -44,9 +44,13 @@ pub(super) struct Judge {
     pub(super) seq: u64,
     pub(super) received_ms: i64,
     pub(super) comment: Comment,
-    pub(super) verdict: oneshot::Sender<Verdict>,
+    /// Dropped with the message where the actor fails over it.
+    pub(super) verdict: Answering,
     pub(super) place: OwnedSemaphorePermit,
 }
+
+/// Where a verdict goes.
+pub(super) type Answering = oneshot::Sender<Result<Verdict, RoomsError>>;
 
 /// A moderator's request.
 #[derive(Message)]
@@ -65,10 +69,15 @@ struct Queue {
     filled: Notify,
 }
 
-struct Waiting {
+/// A comment that waits for its turn. Where the actor fails meanwhile it was over another one, so that this one
+/// is to be judged again as if it had not been here.
+struct Waiting(Option<Looked>);
+
+/// A comment that only the limits have still to pass.
+struct Looked {
     charge: Charge,
     shown: Shown,
-    verdict: oneshot::Sender<Verdict>,
+    verdict: Answering,
     _place: OwnedSemaphorePermit,
 }
 
@@ -166,12 +175,15 @@ impl Handler<Judge> for RoomActor {
     fn handle(&mut self, judge: Judge, _: &mut Self::Context) {
         match self.look(&judge) {
             Ok((charge, shown)) => {
-                self.queue.waiting.borrow_mut().push_back(Waiting {
-                    charge,
-                    shown,
-                    verdict: judge.verdict,
-                    _place: judge.place,
-                });
+                self.queue
+                    .waiting
+                    .borrow_mut()
+                    .push_back(Waiting(Some(Looked {
+                        charge,
+                        shown,
+                        verdict: judge.verdict,
+                        _place: judge.place,
+                    })));
                 self.queue.filled.notify_one();
             }
             Err(no) => {
@@ -194,6 +206,18 @@ impl Handler<Ask> for RoomActor {
             drop(ask.place);
         };
         ctx.spawn(answering.into_actor(self));
+    }
+}
+
+// === impl Waiting ===
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(looked) = self.0.take() {
+            let why = "the room's actor ended over something else; it is made anew".to_owned();
+            // Whoever waited may have given up.
+            let _ = looked.verdict.send(Err(RoomsError::Unavailable(why)));
+        }
     }
 }
 
@@ -256,13 +280,13 @@ fn weight(left: u32, burst: u32) -> u8 {
     u8::try_from((10 * left).div_ceil(burst)).unwrap_or(10)
 }
 
-fn give(shared: &Shared, to: oneshot::Sender<Verdict>, verdict: Verdict) {
+fn give(shared: &Shared, to: Answering, verdict: Verdict) {
     let (accepted, code) = match &verdict {
         Verdict::Accepted(_) => (true, None),
         Verdict::Refused(refused) => (false, Some(refused.code)),
     };
     // Whoever waited may have given up: then the comment comes again, and is counted then.
-    if to.send(verdict).is_ok() {
+    if to.send(Ok(verdict)).is_ok() {
         if accepted {
             shared.stats.accepted.add(1);
         }
@@ -276,22 +300,23 @@ fn give(shared: &Shared, to: oneshot::Sender<Verdict>, verdict: Verdict) {
 async fn charge(shared: Arc<Shared>, room: Arc<Room>, queue: Rc<Queue>) {
     let mut local = Local::default();
     loop {
-        let batch: Vec<Waiting> = {
+        // From here on a failure is over these.
+        let batch: Vec<Looked> = {
             let mut waiting = queue.waiting.borrow_mut();
             let n = waiting.len().min(BATCH);
-            waiting.drain(..n).collect()
+            waiting.drain(..n).filter_map(|mut w| w.0.take()).collect()
         };
         if batch.is_empty() {
             queue.filled.notified().await;
             continue;
         }
-        let charges: Vec<Charge> = batch.iter().map(|w| w.charge.clone()).collect();
+        let charges: Vec<Charge> = batch.iter().map(|looked| looked.charge.clone()).collect();
         let answers = shared
             .limits
             .charge(&room.id, &charges, &mut local, &shared.stats)
             .await;
-        for (waiting, answer) in batch.into_iter().zip(answers) {
-            let mut shown = waiting.shown;
+        for (looked, answer) in batch.into_iter().zip(answers) {
+            let mut shown = looked.shown;
             let verdict = match answer {
                 Answer::Passes { left } => {
                     shown.weight = weight(left, shared.limits.burst());
@@ -299,10 +324,10 @@ async fn charge(shared: Arc<Shared>, room: Arc<Room>, queue: Rc<Queue>) {
                 }
                 Answer::Waits { limit, ms } => {
                     let no = No::early(limit, ms);
-                    Verdict::Refused(no.refused(&room, waiting.charge.seq, shown.cid))
+                    Verdict::Refused(no.refused(&room, looked.charge.seq, shown.cid))
                 }
             };
-            give(&shared, waiting.verdict, verdict);
+            give(&shared, looked.verdict, verdict);
         }
     }
 }

@@ -105,13 +105,13 @@ pub enum Verdict {
     Refused(Refused),
 }
 
-/// Why there is no verdict: the comment is to be delivered again.
+/// Why there is no verdict.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RoomsError {
-    /// What a verdict needs is not there, or takes too long.
+    /// What a verdict needs is not there, or takes too long: the comment is to be judged again.
     #[error("{0}")]
     Unavailable(String),
-    /// The room's actor died over this comment or another one.
+    /// The room's actor died over this comment: it is to be judged again a few times, and then to be buried.
     #[error("{0}")]
     Failed(String),
 }
@@ -209,8 +209,10 @@ impl Rooms {
                 place,
             };
             self.send(room, judge)?;
-            given.await.map_err(|_| {
-                RoomsError::Failed(format!("the actor of room {room} failed; it is made anew"))
+            given.await.unwrap_or_else(|_| {
+                Err(RoomsError::Failed(format!(
+                    "the actor of room {room} failed over it; it is made anew"
+                )))
             })
         };
         match tokio::time::timeout(patience, judging).await {
@@ -341,10 +343,9 @@ impl Rooms {
                 seat.room.touch();
                 Arc::clone(&seat.room.hands)
             })?;
-            match Semaphore::acquire_owned(hands).await {
-                Ok(place) => return Ok(place),
-                // It was stopped while we waited: another is opened.
-                Err(_) => {}
+            // An error: it was stopped while we waited, and another is opened.
+            if let Ok(place) = Semaphore::acquire_owned(hands).await {
+                return Ok(place);
             }
         }
     }
@@ -356,7 +357,7 @@ impl Rooms {
     {
         self.0.table.with(&self.0.shared, room, |seat| {
             seat.actor.addr.try_send(message).map_err(|e| {
-                RoomsError::Failed(match e {
+                RoomsError::Unavailable(match e {
                     SendError::Full(_) => format!("room {room} has too much in hand"),
                     SendError::Closed(_) => format!("room {room} has ended"),
                 })

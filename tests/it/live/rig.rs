@@ -6,21 +6,22 @@ use std::time::{Duration, Instant};
 
 use async_nats::Client;
 use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, pull};
-use async_nats::jetstream::stream::{Config, DiscardPolicy, Republish, RetentionPolicy};
 use async_nats::jetstream::{self, Context};
 use futures_util::StreamExt as _;
 use twolane::config::{
-    CommentSpec, InboxSpec, KeptSpec, LikeSpec, LiveSpec, NatsSettings, OutSpec, RateSpec, RoomSpec,
+    self, CommentSpec, InboxSpec, KeptSpec, LikeSpec, LiveSpec, LoadOptions, OutSpec, RateSpec,
+    RoomSpec, Settings,
 };
-use twolane::live::dead;
-use twolane::live::lane::{LiveLane, LiveStatus};
+use twolane::live::lane::LiveStatus;
 use twolane::live::names::{self, Inbound, RoomId, UserId};
-use twolane::live::room::Rooms;
+use twolane::live::start::Live;
+use twolane::live::streams;
 use twolane::live::tally::{Class, Snapshot};
 use twolane::live::wire::{Entry, Shown};
 use twolane::supervise::Tree;
 
 use super::server::Server;
+use crate::stack;
 
 pub use crate::lane::rig::system;
 
@@ -40,7 +41,7 @@ pub struct Rig {
 
 /// A worker in this process.
 pub struct Worker {
-    lane: LiveLane,
+    live: Live,
     tree: Arc<Tree>,
 }
 
@@ -102,6 +103,22 @@ pub fn spec() -> LiveSpec {
     }
 }
 
+/// Settings of a worker that reaches NATS at `url`, and the stack's Redis; totals and limits of all tests
+/// lie side by side there, by room.
+fn settings(url: &str) -> Settings {
+    let redis = stack::plain(&["redis"]).get("REDIS").to_owned();
+    let variables = [
+        ("TWOLANE_NATS_URL", url.to_owned()),
+        ("TWOLANE_REDIS_URL", redis),
+        ("TWOLANE_SHUTDOWN", format!("{}s", DRAIN.as_secs())),
+    ];
+    let options = LoadOptions {
+        variables: variables.map(|(k, v)| (k.to_owned(), v)).into(),
+        ..LoadOptions::default()
+    };
+    config::load_settings(&options).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
 pub fn room(n: usize) -> RoomId {
     RoomId::new(&format!("room-{n}")).expect("a name")
 }
@@ -140,64 +157,8 @@ impl Rig {
     }
 
     async fn make_streams(&self) {
-        let subjects = |s: &str| vec![s.to_owned()];
-        let (inbox, out) = (&self.spec.inbox, &self.spec.out);
-        let streams = [
-            Config {
-                name: "LIVE_DEAD".into(),
-                subjects: subjects(dead::SUBJECTS),
-                ..Config::default()
-            },
-            Config {
-                name: "LIVE_ADVISORY".into(),
-                subjects: subjects(dead::recover::ADVISORIES),
-                retention: RetentionPolicy::WorkQueue,
-                ..Config::default()
-            },
-            Config {
-                name: "LIVE_OUT".into(),
-                subjects: subjects(names::all::OUT),
-                max_messages_per_subject: i64::from(out.max_per_room),
-                duplicate_window: out.duplicate_window,
-                republish: Some(Republish {
-                    source: names::all::OUT.into(),
-                    destination: "live.{{wildcard(1)}}.feed".into(),
-                    headers_only: false,
-                }),
-                allow_direct: true,
-                ..Config::default()
-            },
-            Config {
-                name: "LIVE_IN".into(),
-                subjects: subjects(names::all::COMMENTS),
-                retention: RetentionPolicy::WorkQueue,
-                discard: DiscardPolicy::New,
-                max_bytes: inbox.max_bytes as i64,
-                allow_direct: true,
-                ..Config::default()
-            },
-        ];
-        for config in streams {
-            self.js.create_stream(config).await.expect("a stream");
-        }
-        self.make_consumer("LIVE_IN", inbox.ack_wait, i64::from(inbox.max_deliver))
-            .await;
-        self.make_consumer("LIVE_ADVISORY", Duration::from_secs(10), -1)
-            .await;
-    }
-
-    async fn make_consumer(&self, stream: &str, ack_wait: Duration, max_deliver: i64) {
-        let config = consumer::Config {
-            durable_name: Some("workers".into()),
-            ack_policy: AckPolicy::Explicit,
-            ack_wait,
-            max_deliver,
-            max_ack_pending: i64::from(self.spec.inbox.max_ack_pending),
-            max_expires: Duration::from_secs(2),
-            ..consumer::Config::default()
-        };
-        let stream = self.js.get_stream(stream).await.expect("a stream");
-        stream.create_consumer(config).await.expect("a consumer");
+        let made = streams::apply(&self.js, &self.spec).await;
+        made.expect("the streams are made");
     }
 
     /// LIVE_IN is made anew: its sequences begin again.
@@ -206,21 +167,7 @@ impl Rig {
             .delete_stream("LIVE_IN")
             .await
             .expect("it was there");
-        for stream in ["LIVE_OUT", "LIVE_DEAD", "LIVE_ADVISORY"] {
-            assert!(self.js.get_stream(stream).await.is_ok());
-        }
-        let config = Config {
-            name: "LIVE_IN".into(),
-            subjects: vec![names::all::COMMENTS.to_owned()],
-            retention: RetentionPolicy::WorkQueue,
-            discard: DiscardPolicy::New,
-            allow_direct: true,
-            ..Config::default()
-        };
-        self.js.create_stream(config).await.expect("a stream");
-        let inbox = &self.spec.inbox;
-        self.make_consumer("LIVE_IN", inbox.ack_wait, i64::from(inbox.max_deliver))
-            .await;
+        self.make_streams().await;
     }
 
     pub fn worker(&self) -> Worker {
@@ -336,21 +283,16 @@ impl Kept {
 
 impl Worker {
     pub fn start(url: &str, spec: &LiveSpec) -> Self {
-        let nats = NatsSettings {
-            url: url.to_owned(),
-            username: None,
-            password: None,
-            ca_file: None,
-            timeout: Duration::from_secs(5),
-        };
         let tree = Arc::new(Tree::default());
-        let spec = Arc::new(spec.clone());
-        let lane = LiveLane::start(&nats, &spec, Rooms::default(), DRAIN, &tree);
-        Self { lane, tree }
+        let live = Live::start(&settings(url), &Arc::new(spec.clone()), &tree);
+        Self {
+            live: live.expect("a lane"),
+            tree,
+        }
     }
 
     pub fn status(&self) -> &LiveStatus {
-        self.lane.status()
+        self.live.status()
     }
 
     pub fn count(&self, class: Class) -> Snapshot {
@@ -360,7 +302,7 @@ impl Worker {
     /// Ends it in order, and returns what it counted. Every class adds up.
     pub async fn stop(self) -> BTreeMap<&'static str, Snapshot> {
         let tally = Arc::clone(&self.status().tally);
-        self.lane.stop().await;
+        self.live.stop().await;
         let restarts: Vec<_> = self.tree.children().iter().map(|c| c.restarts()).collect();
         assert!(
             restarts.iter().all(|n| *n == 0),
