@@ -18,6 +18,7 @@ use bytes::Bytes;
 
 use super::connect::Conn;
 use super::names;
+use super::streams::LIVE_DEAD;
 
 /// The headers of a dead letter.
 pub mod header {
