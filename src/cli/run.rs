@@ -16,6 +16,9 @@ use crate::supervise::Tree;
 pub(super) struct Args {
     /// The pipelines to run [default: all of them]
     pipelines: Vec<String>,
+    /// Let tests make actors fail through POST /chaos; refused unless every address lies on this machine
+    #[arg(long)]
+    chaos: bool,
 }
 
 /// Runs until SIGINT or SIGTERM, then drains and commits; or until a supervisor gives up, which is a failure.
@@ -35,19 +38,34 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         .map(Arc::new)
         .collect();
     let settings = Arc::new(config.settings);
+    if args.chaos {
+        let beyond = settings.beyond_this_machine();
+        if !beyond.is_empty() {
+            eprintln!(
+                "--chaos makes actors fail and is for tests on this machine alone: {} is beyond it",
+                beyond.join(", ")
+            );
+            return Ok(ExitCode::from(WRONG_INPUT));
+        }
+    }
     ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
-    actix::System::new().block_on(until_stopped(settings, pipelines))
+    actix::System::new().block_on(until_stopped(settings, pipelines, args.chaos))
 }
 
 async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
+    chaos: bool,
 ) -> anyhow::Result<ExitCode> {
-    let tree = Arc::new(Tree::default());
+    let tree = Arc::new(if chaos {
+        Tree::with_chaos()
+    } else {
+        Tree::default()
+    });
     let lanes = ops::Lanes::new(Arc::clone(&tree));
-    let admin = ops::admin::serve(settings.admin.listen, Arc::clone(&lanes) as _)
-        .map_err(|why| anyhow!(why))?;
-    let lane = match Lane::start(&settings, &pipelines, tree).await {
+    let admin =
+        ops::admin::serve(&settings.admin, Arc::clone(&lanes) as _).map_err(|why| anyhow!(why))?;
+    let lane = match Lane::start(&settings, &pipelines, Arc::clone(&tree)).await {
         Ok(lane) => lane,
         Err(why) => {
             admin.stop().await;
@@ -64,6 +82,7 @@ async fn until_stopped(
     };
     tracing::info!("draining for at most {:?}", settings.shutdown);
     lane.stop().await;
+    tree.stop().await;
     admin.stop().await;
     match failed {
         None => Ok(ExitCode::SUCCESS),

@@ -14,3 +14,4 @@ mod faults;
 mod lane;
 mod redis_sink;
 mod stack;
+mod supervise;
