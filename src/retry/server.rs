@@ -24,7 +24,7 @@ pub struct Server {
     name: String,
     tokens: Semaphore,
     refilled: Mutex<Instant>,
-    /// Those that wait out a delay because the server is away.
+    /// Those that wait because the server is away, for their delay or their turn.
     away: AtomicUsize,
     answered: Notify,
 }
@@ -99,22 +99,25 @@ impl Server {
     /// The same with a delay of the caller's.
     pub async fn after(&self, delay: Duration, because: Because) {
         match because {
-            Because::Refused => tokio::time::sleep(delay).await,
+            Because::Refused => {
+                tokio::time::sleep(delay).await;
+                self.turn().await;
+            }
             Because::Away => {
                 let _counted = Counted::one(&self.away);
                 tokio::select! {
                     () = tokio::time::sleep(delay) => {}
                     () = self.answered.notified() => {}
                 }
+                self.turn().await;
             }
         }
-        self.turn().await;
     }
 
     /// The server has answered: one of those that wait may try at once.
     pub fn answered(&self) {
-        // The one that is let through takes the place of the one that was answered, so the load doubles with each
-        // round trip.
+        // Beside what the one that was answered sends next, so the load at most doubles with each round trip. Where
+        // all wait for their turn, the word waits for the next that begins a delay: one attempt too soon.
         if self.away.load(Ordering::Relaxed) > 0 {
             self.answered.notify_one();
             self.add(1);

@@ -94,7 +94,7 @@ pub(super) async fn keep(
             () = stopped => {}
             () = keeper.family.wake.notified() => {}
             () = timer => {}
-            _ = looks.tick() => keeper.look(),
+            _ = looks.tick(), if keeper.family.is_watched() => keeper.look(),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -125,6 +126,8 @@ pub(super) struct Family {
     pub(super) strategy: Strategy,
     pub(super) common: Arc<Common>,
     pub(super) wake: Notify,
+    /// Whether any child is to be watched for stalls.
+    watched: AtomicBool,
     table: Mutex<Table>,
 }
 
@@ -196,6 +199,7 @@ impl Family {
             strategy,
             common,
             wake: Notify::new(),
+            watched: AtomicBool::new(false),
             table: Mutex::default(),
         })
     }
@@ -209,6 +213,9 @@ impl Family {
         delays: Delays,
         body: Box<dyn Body>,
     ) -> Arc<Slot> {
+        if rules.stall.is_some() {
+            self.watched.store(true, Ordering::Relaxed);
+        }
         let mut table = self.table();
         let id = table.next;
         table.next += 1;
@@ -267,6 +274,10 @@ impl Family {
             drop(table);
             self.wake.notify_one();
         }
+    }
+
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched.load(Ordering::Relaxed)
     }
 
     /// Has the keeper look at a child again.

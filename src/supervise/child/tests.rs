@@ -318,7 +318,7 @@ fn work_that_does_not_move_is_a_stall_and_a_declared_wait_is_none() {
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(status.restarts(), 0);
         assert_eq!(status.progress().unwrap().waiting, Some("a test"));
-        child.inbox.send(Ask::Fail).await.unwrap();
+        let _ = child.inbox.send(Ask::Fail).await;
         until("the restart", || status.restarts() == 1).await;
         child.inbox.send(Ask::Hang).await.unwrap();
         let started = tokio::time::Instant::now();

@@ -240,7 +240,7 @@ async fn follows_the_model(case: Case) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
     #[test]
     fn a_tree_follows_its_policy_under_random_failures(case in case()) {
         // A panic is what a case asks for, not news.
