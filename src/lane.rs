@@ -1,15 +1,21 @@
 //! The durable lane of one process: every branch of the pipelines that it runs.
+//!
+//! The lane is the branches' supervisor. A branch whose actor fails too often is stopped and, after a second or more,
+//! made anew as a whole; the others go on and do not notice. Only a branch that failed so more than
+//! [`SupervisorSpec::max_restarts`] times within ten minutes ends the process, with its reason and after the others
+//! have drained: nothing inside can help it any more, and whoever runs the process is to hear of it.
 
 use std::sync::Arc;
 
 use crate::branch::{self, Branch, RunningBranch};
 use crate::config::{PipelineSpec, Settings};
 use crate::sink::SinkError;
-use crate::supervise::Tree;
+use crate::supervise::{Strategy, Supervisor, SupervisorSpec, Tree};
 
 /// Branches at work.
 pub struct Lane {
     branches: Vec<RunningBranch>,
+    supervisor: Supervisor,
     tree: Arc<Tree>,
 }
 
@@ -26,13 +32,21 @@ impl Lane {
         pipelines: &[Arc<PipelineSpec>],
         tree: Arc<Tree>,
     ) -> Result<Self, SinkError> {
+        let spec = SupervisorSpec {
+            name: "durable".into(),
+            strategy: Strategy::Independent,
+            // A branch had its chances; the lane itself is not made anew.
+            max_restarts: 0,
+            ..SupervisorSpec::default()
+        };
         let mut lane = Self {
             branches: Vec::new(),
+            supervisor: Supervisor::start(&tree, spec),
             tree,
         };
         for pipeline in pipelines {
             for sink in &pipeline.sinks {
-                match branch::start(settings, pipeline, sink, &lane.tree) {
+                match branch::start(settings, pipeline, sink, &lane.supervisor) {
                     Ok(running) => lane.branches.push(running),
                     Err(why) => {
                         lane.stop().await;
@@ -61,5 +75,6 @@ impl Lane {
     pub async fn stop(self) {
         let stops = self.branches.into_iter().map(RunningBranch::stop);
         futures_util::future::join_all(stops).await;
+        self.supervisor.stop().await;
     }
 }

@@ -108,6 +108,17 @@ impl Control {
         })
     }
 
+    /// The source was made anew, and is getting ready.
+    pub fn starting(&self) {
+        self.state.send_if_modified(|s| {
+            let running = *s == State::Running;
+            if running {
+                *s = State::Starting;
+            }
+            running
+        });
+    }
+
     /// Why a branch that is getting ready is not yet.
     pub fn waits(&self, why: impl Into<String>) {
         *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.into());

@@ -14,6 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::commit::Ledger;
 use crate::config::{PipelineSpec, Settings, SinkSpec, TopicSpec};
+use crate::retry::Server;
 use crate::sink::SinkHub;
 use crate::sink::dead_letter::DeadLetters;
 use crate::source::{Budget, Commands, Probe};
@@ -38,8 +39,14 @@ pub struct Branch {
     pub dead: DeadLetters,
     /// Asks Kafka.
     pub probe: Probe,
+    /// The sink's server, as everybody who tries it again shares it.
+    pub server: Arc<Server>,
+    /// The brokers, likewise.
+    pub kafka: Arc<Server>,
     /// The way to the poller.
     pub commands: Commands,
+    /// Held by each poller that lives.
+    pub pollers: Arc<()>,
     /// Its switch.
     pub control: Control,
     /// Its counters.
@@ -52,6 +59,13 @@ impl Branch {
     /// The topic that it reads.
     pub fn topic(&self) -> &Arc<TopicSpec> {
         &self.pipeline.topic
+    }
+
+    /// What an actor had in hand is out of reach, since it blocks its thread: its records are read again, and its
+    /// memory is written off.
+    pub fn left_behind(&self) {
+        self.budget.write_off();
+        self.ledger.give_up_pending();
     }
 
     /// Halts with an alarm: logged once, shown on the admin address, ended by an operator's resume.

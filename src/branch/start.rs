@@ -1,36 +1,48 @@
 //! Puts a branch together and takes it apart again: workers first, then the committer, then the source; the
 //! other way round at the end.
+//!
+//! A branch is a supervisor, one-for-one: its actors hold nothing of each other. A worker's addresses and its queue
+//! outlive it, and what it had in hand comes again through the ledger; the committer's state is the ledger; a
+//! source begins at the commits. Were the rest made anew as well, each worker that fails would cost the
+//! consumer group a rebalance. One that fails too often takes its branch down, which is then made anew as a
+//! whole, and no other branch; see [`crate::lane`] for what follows.
 
 use std::sync::Arc;
-
-use actix::{Addr, Arbiter};
+use std::time::Duration;
 
 use super::{Branch, Control, Stats};
 use crate::commit::{Committer, Ledger};
 use crate::config::{PipelineSpec, Settings, SinkSpec};
 use crate::decode;
-use crate::route::Router;
+use crate::retry;
+use crate::route::{Deliver, Router};
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::{SinkError, SinkHub, registry};
 use crate::source::{Budget, Commands, Probe, Source};
-use crate::supervise::{self, Child, ChildSpec, Incarnation, Tree};
+use crate::supervise::{
+    self, ChildSpec, Hook, Incarnation, Post, Restart, Supervisor, SupervisorSpec, Thread,
+};
 use crate::transform::Projection;
 use crate::worker::Worker;
 
 /// Chunks out at one time at the most, and so what a worker's mailbox must hold.
 const CHUNKS: usize = 1_024;
 
+/// An actor with work that does not move for this long is made anew. Its work between two waits that it declares
+/// takes milliseconds; a machine that is busy beyond measure may hold it up for a second.
+const STALL: Duration = Duration::from_secs(4);
+/// How long the source may take to leave its group, beside draining: the last checkpoint and the last commit.
+const LEAVING: Duration = Duration::from_secs(15);
+
 /// A branch at work.
 pub struct RunningBranch {
     /// What its actors share.
     pub branch: Arc<Branch>,
-    source: Child<Source>,
-    committer: Child<Committer>,
-    workers: Vec<Child<Worker>>,
-    arbiters: Vec<Arbiter>,
+    supervisor: Supervisor,
+    threads: Vec<Thread>,
 }
 
-/// Starts the branch of one sink.
+/// Starts the branch of one sink, as a child of `parent`.
 ///
 /// # Errors
 /// [`SinkError::Refused`] where the specs make no branch. Servers that are away do not count: they are waited
@@ -39,10 +51,10 @@ pub fn start(
     settings: &Arc<Settings>,
     pipeline: &Arc<PipelineSpec>,
     spec: &SinkSpec,
-    tree: &Arc<Tree>,
+    parent: impl Into<Supervisor>,
 ) -> Result<RunningBranch, SinkError> {
     let hub = registry::hub(settings, pipeline, spec)?;
-    start_with(hub, settings, pipeline, spec, tree)
+    start_with(hub, settings, pipeline, spec, parent)
 }
 
 /// As [`start`], with a hub of the caller's own for the spec's sink.
@@ -54,7 +66,7 @@ pub fn start_with(
     settings: &Arc<Settings>,
     pipeline: &Arc<PipelineSpec>,
     spec: &SinkSpec,
-    tree: &Arc<Tree>,
+    parent: impl Into<Supervisor>,
 ) -> Result<RunningBranch, SinkError> {
     let name = format!("{}.{}", pipeline.name, spec.name);
     let refused = |e: rdkafka::error::KafkaError| {
@@ -67,7 +79,10 @@ pub fn start_with(
         dead: DeadLetters::new(&settings.kafka, &topic.name, &pipeline.name, &spec.name)
             .map_err(refused)?,
         probe: Probe::new(&settings.kafka, Arc::clone(topic), &name).map_err(refused)?,
+        server: registry::server(settings, spec),
+        kafka: retry::kafka(&settings.kafka),
         commands: Commands::default(),
+        pollers: Arc::default(),
         control: Control::default(),
         stats: Stats::default(),
         pipeline: Arc::clone(pipeline),
@@ -76,89 +91,95 @@ pub fn start_with(
         hub,
         name,
     });
-    let child = |part: &str, mailbox| ChildSpec {
-        name: format!("{}/{part}", branch.name),
-        mailbox,
-        max_restarts: pipeline.supervise.max_restarts,
-        within: pipeline.supervise.within,
-    };
-    let mut arbiters = Vec::new();
-    let mut workers = Vec::new();
     // Made once here, so that a spec that makes none is refused before anything runs.
     registry::projection(pipeline, spec)?;
-    for n in 0..spec.workers {
-        let arbiter = Arbiter::new();
+    let thread = || {
+        Thread::start().map_err(|e| SinkError::Refused(format!("no thread can be started: {e}")))
+    };
+    let threads = (0..=spec.workers)
+        .map(|_| thread())
+        .collect::<Result<Vec<_>, _>>()?;
+    let supervisor = Supervisor::start(
+        parent,
+        SupervisorSpec {
+            name: branch.name.clone(),
+            ..SupervisorSpec::default()
+        },
+    );
+    let abandoned = Arc::clone(&branch);
+    let child = |part: &str, steps| ChildSpec {
+        name: format!("{}/{part}", branch.name),
+        restart: Restart::Permanent,
+        max_restarts: pipeline.supervise.max_restarts,
+        within: pipeline.supervise.within,
+        stall: Some(STALL),
+        steps,
+        ..ChildSpec::default()
+    };
+    let mut workers = Vec::new();
+    for (n, thread) in threads.iter().take(spec.workers).enumerate() {
         let branch = Arc::clone(&branch);
-        let made = move |_: &Incarnation| {
+        let abandoned = Arc::clone(&abandoned);
+        let made = move |i: &Incarnation| {
             let worker = || {
                 let projection: Projection = registry::projection(&branch.pipeline, &branch.spec)?;
                 let decoder = decode::decoder(branch.pipeline.topic.format);
                 let sink = branch.hub.connect()?;
-                Ok::<_, SinkError>(Worker::new(Arc::clone(&branch), decoder, projection, sink))
+                let branch = Arc::clone(&branch);
+                Ok::<_, SinkError>(Worker::new(branch, i.clone(), decoder, projection, sink))
             };
             worker().map_err(|e| e.to_string())
         };
-        let spec = child(&format!("worker-{n}"), CHUNKS);
-        workers.push(supervise::start(
-            &arbiter.handle(),
-            Arc::clone(tree),
-            spec,
-            made,
-        ));
-        arbiters.push(arbiter);
-    }
-    let arbiter = Arbiter::new();
-    let committer = {
-        let branch = Arc::clone(&branch);
-        let made = move |_: &Incarnation| Ok(Committer::new(Arc::clone(&branch)));
-        let spec = child("committer", 16);
-        supervise::start(&arbiter.handle(), Arc::clone(tree), spec, made)
-    };
-    let source = {
-        let addrs: Vec<Addr<Worker>> = workers.iter().map(|w| w.addr.clone()).collect();
-        let to = Arc::clone(&branch);
-        let router: Arc<dyn Fn() -> Router + Send + Sync> =
-            Arc::new(move || Router::new(&addrs, Arc::clone(&to.ledger), Arc::clone(&to.budget)));
-        let branch = Arc::clone(&branch);
-        let made = move |i: &Incarnation| {
-            Ok(Source::new(
-                Arc::clone(&branch),
-                Arc::clone(&router),
-                i.clone(),
-            ))
+        let spec = ChildSpec {
+            mailbox: CHUNKS,
+            abandoned: Some(Hook::new(move || abandoned.left_behind())),
+            ..child(&format!("worker-{n}"), Worker::STEPS)
         };
-        let spec = child("source", 16);
-        supervise::start(&arbiter.handle(), Arc::clone(tree), spec, made)
-    };
-    arbiters.push(arbiter);
+        workers.push(supervise::start(thread, &supervisor, spec, made));
+    }
+    let posts: Vec<Post<Deliver>> = workers.iter().map(|w| w.inbox.post()).collect();
+    if let Some(thread) = threads.last() {
+        let of = Arc::clone(&branch);
+        let made = move |i: &Incarnation| Ok(Committer::new(Arc::clone(&of), i.clone()));
+        let spec = child("committer", Committer::STEPS);
+        supervise::start(thread, &supervisor, spec, made);
+        let to = Arc::clone(&branch);
+        let router: Arc<dyn Fn() -> Router + Send + Sync> = Arc::new(move || {
+            Router::new(
+                posts.clone(),
+                Arc::clone(&to.ledger),
+                Arc::clone(&to.budget),
+            )
+        });
+        let of = Arc::clone(&branch);
+        let made =
+            move |i: &Incarnation| Ok(Source::new(Arc::clone(&of), Arc::clone(&router), i.clone()));
+        let spec = ChildSpec {
+            drains: true,
+            shutdown: settings.shutdown + LEAVING,
+            ..child("source", Source::STEPS)
+        };
+        supervise::start(thread, &supervisor, spec, made);
+    }
     Ok(RunningBranch {
         branch,
-        source,
-        committer,
-        workers,
-        arbiters,
+        supervisor,
+        threads,
     })
 }
 
 // === impl RunningBranch ===
 
 impl RunningBranch {
+    /// Its supervisor.
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
     /// Drains within the settings' shutdown deadline, commits, and ends every actor and thread.
     pub async fn stop(self) {
         self.branch.control.stop();
-        self.source.ended().await;
-        self.committer.stop();
-        self.committer.ended().await;
-        for worker in &self.workers {
-            worker.stop();
-        }
-        for worker in &self.workers {
-            worker.ended().await;
-        }
-        for arbiter in self.arbiters {
-            arbiter.stop();
-            // Its thread ends with its runtime; a panic there was caught by the supervisor.
-            let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
-        }
+        self.supervisor.stop().await;
+        futures_util::future::join_all(self.threads.into_iter().map(Thread::stop)).await;
     }
 }

@@ -18,6 +18,9 @@ pub(super) struct Args {
     /// The pipelines to run, and `live` for the live lane [default: all of them, and the live lane where
     /// topics/live.toml is there]
     pipelines: Vec<String>,
+    /// Let tests make actors fail through POST /chaos; refused unless every address lies on this machine
+    #[arg(long)]
+    chaos: bool,
 }
 
 /// Runs until SIGINT or SIGTERM, then drains and commits; or until a supervisor gives up, which is a failure.
@@ -51,20 +54,35 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         selected.into_iter().cloned().map(Arc::new).collect()
     };
     let settings = Arc::new(config.settings);
+    if args.chaos {
+        let beyond = settings.beyond_this_machine();
+        if !beyond.is_empty() {
+            eprintln!(
+                "--chaos makes actors fail and is for tests on this machine alone: {} is beyond it",
+                beyond.join(", ")
+            );
+            return Ok(ExitCode::from(WRONG_INPUT));
+        }
+    }
     ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
-    actix::System::new().block_on(until_stopped(settings, pipelines, live))
+    actix::System::new().block_on(until_stopped(settings, pipelines, live, args.chaos))
 }
 
 async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
     live: Option<Arc<LiveSpec>>,
+    chaos: bool,
 ) -> anyhow::Result<ExitCode> {
-    let tree = Arc::new(Tree::default());
+    let tree = Arc::new(if chaos {
+        Tree::with_chaos()
+    } else {
+        Tree::default()
+    });
     let lanes = ops::Lanes::new(Arc::clone(&tree));
-    let admin = ops::admin::serve(settings.admin.listen, Arc::clone(&lanes) as _)
-        .map_err(|why| anyhow!(why))?;
-    let lane = match Lane::start(&settings, &pipelines, tree).await {
+    let admin =
+        ops::admin::serve(&settings.admin, Arc::clone(&lanes) as _).map_err(|why| anyhow!(why))?;
+    let lane = match Lane::start(&settings, &pipelines, Arc::clone(&tree)).await {
         Ok(lane) => lane,
         Err(why) => {
             admin.stop().await;
@@ -101,6 +119,7 @@ async fn until_stopped(
         }
     };
     tokio::join!(lane.stop(), live);
+    tree.stop().await;
     admin.stop().await;
     match failed {
         None => Ok(ExitCode::SUCCESS),

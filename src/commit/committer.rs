@@ -9,12 +9,14 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use actix::prelude::*;
+use futures_util::FutureExt as _;
 
 use crate::branch::{Branch, State};
 use crate::event::Mark;
-use crate::retry::Delays;
+use crate::retry::{Because, Delays};
 use crate::sink::SinkError;
 use crate::source::Command;
+use crate::supervise::{Incarnation, Planned, Progress, Steps};
 
 /// How often watermarks are committed: what a crash makes come again at the most, beside what is in flight.
 const COMMIT_EVERY: Duration = Duration::from_millis(250);
@@ -33,14 +35,29 @@ const DEFAULT_RETENTION_MS: u64 = 604_800_000;
 /// The committer's actor.
 pub struct Committer {
     branch: Arc<Branch>,
+    incarnation: Incarnation,
 }
 
 // === impl Committer ===
 
 impl Committer {
+    /// The steps at which tests may make it fail.
+    pub const STEPS: &'static [&'static str] = &["tick", "checkpoint", "commit", "rewind"];
+
     /// A committer for `branch`.
-    pub fn new(branch: Arc<Branch>) -> Self {
-        Self { branch }
+    pub fn new(branch: Arc<Branch>, incarnation: Incarnation) -> Self {
+        Self {
+            branch,
+            incarnation,
+        }
+    }
+
+    /// What one of its loops is given: the branch, an activity of its own, the steps.
+    fn means(&self, activity: &'static str) -> (Arc<Branch>, Progress, Steps) {
+        let progress = self.incarnation.progress.activity(activity);
+        progress.has_work(true);
+        let steps = self.incarnation.steps.clone();
+        (Arc::clone(&self.branch), progress, steps)
     }
 }
 
@@ -48,14 +65,15 @@ impl Actor for Committer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(commit(Arc::clone(&self.branch)).into_actor(self));
-        ctx.spawn(rewind(Arc::clone(&self.branch)).into_actor(self));
-        ctx.spawn(ask_ends(Arc::clone(&self.branch)).into_actor(self));
-        ctx.spawn(purge(Arc::clone(&self.branch)).into_actor(self));
+        // A planned failure in one of them ends the actor by itself.
+        ctx.spawn(commit(self.means("commit")).map(drop).into_actor(self));
+        ctx.spawn(rewind(self.means("rewind")).map(drop).into_actor(self));
+        ctx.spawn(ask_ends(self.means("ends")).into_actor(self));
+        ctx.spawn(purge(self.means("purge")).into_actor(self));
     }
 }
 
-async fn commit(branch: Arc<Branch>) {
+async fn commit((branch, progress, steps): (Arc<Branch>, Progress, Steps)) -> Result<(), Planned> {
     let mut sent: BTreeMap<i32, (i64, u64)> = BTreeMap::new();
     let mut quiet_since = Instant::now();
     let mut tick = tokio::time::interval(COMMIT_EVERY);
@@ -65,8 +83,9 @@ async fn commit(branch: Arc<Branch>) {
     let mut suspicious = false;
     loop {
         if !suspicious {
-            tick.tick().await;
+            progress.wait("the next tick", tick.tick()).await;
         }
+        steps.pass("tick").await?;
         let marks = branch.ledger.marks();
         for (mark, _) in &marks {
             branch
@@ -80,15 +99,18 @@ async fn commit(branch: Arc<Branch>) {
             .collect();
         let outcome = if suspicious {
             let open: Vec<i32> = marks.iter().map(|m| m.0.partition).collect();
-            branch.hub.verify(&open).await
+            progress.wait("the sink", branch.hub.verify(&open)).await
         } else if !new.is_empty() {
+            steps.pass("checkpoint").await?;
             let moved: Vec<i32> = new.iter().map(|m| m.0.partition).collect();
             let marks = branch.ledger.watermarks_of(&moved);
-            branch.hub.checkpoint(&marks).await
+            progress
+                .wait("the sink", branch.hub.checkpoint(&marks))
+                .await
         } else if quiet_since.elapsed() >= VERIFY_EVERY {
             quiet_since = Instant::now();
             let open: Vec<i32> = marks.iter().map(|m| m.0.partition).collect();
-            branch.hub.verify(&open).await
+            progress.wait("the sink", branch.hub.verify(&open)).await
         } else {
             continue;
         };
@@ -100,8 +122,11 @@ async fn commit(branch: Arc<Branch>) {
             Ok(()) if looked => {}
             Ok(()) => {
                 delays.reset();
+                branch.server.answered();
                 if !new.is_empty() {
                     quiet_since = Instant::now();
+                    steps.pass("commit").await?;
+                    progress.did(1);
                     if branch.commands.send(Command::Commit(new.clone())) {
                         sent.extend(new.into_iter().map(|(m, g)| (m.partition, (m.offset, g))));
                     }
@@ -120,30 +145,36 @@ async fn commit(branch: Arc<Branch>) {
             Err(SinkError::Refused(why)) => branch.halt(why),
             Err(why @ (SinkError::Unavailable { .. } | SinkError::TooLarge(_))) => {
                 tracing::debug!(branch = branch.name, "not committed yet: {why}");
-                tokio::time::sleep(delays.next_delay()).await;
+                let again = branch.server.again(&mut delays, Because::Away);
+                progress.wait("the sink", again).await;
             }
         }
     }
 }
 
-async fn rewind(branch: Arc<Branch>) {
+async fn rewind((branch, progress, steps): (Arc<Branch>, Progress, Steps)) -> Result<(), Planned> {
     // What cannot be sent now (no poller) is either moot or found due again.
     let mut delays = Delays::new(Duration::from_millis(20), Duration::from_secs(1));
     loop {
         let due = branch.ledger.rewinds_due();
         if due.is_empty() {
             delays.reset();
-            branch.ledger.rewind_due().await;
+            progress.wait("a rewind", branch.ledger.rewind_due()).await;
             continue;
         }
+        steps.pass("rewind").await?;
         for partition in due {
             branch.commands.send(Command::Rewind(partition));
+            progress.did(1);
         }
-        tokio::time::sleep(delays.next_delay()).await;
+        // No server is asked here, so no server's turn is waited for.
+        let pause = tokio::time::sleep(delays.next_delay());
+        progress.wait("the poller", pause).await;
     }
 }
 
-async fn ask_ends(branch: Arc<Branch>) {
+async fn ask_ends((branch, progress, _): (Arc<Branch>, Progress, Steps)) {
+    let mut delays = Delays::server();
     let mut warned: Option<Instant> = None;
     loop {
         if let Some(why) = behind_retention(&branch)
@@ -157,11 +188,22 @@ async fn ask_ends(branch: Arc<Branch>) {
             );
         }
         for (mark, _) in branch.ledger.marks() {
-            if let Ok((_, end)) = branch.probe.watermarks(mark.partition).await {
-                branch.stats.partition(mark.partition, |p| p.end = end);
+            let asked = branch.probe.watermarks(mark.partition);
+            match progress.wait("kafka", asked).await {
+                Ok((_, end)) => {
+                    branch.stats.partition(mark.partition, |p| p.end = end);
+                    branch.kafka.answered();
+                    delays.reset();
+                }
+                Err(why) => {
+                    tracing::debug!(branch = branch.name, "the log's end is not known: {why}");
+                    let again = branch.kafka.again(&mut delays, Because::Away);
+                    progress.wait("kafka", again).await;
+                }
             }
         }
-        tokio::time::sleep(ENDS_EVERY).await;
+        let pause = tokio::time::sleep(ENDS_EVERY);
+        progress.wait("the next tick", pause).await;
     }
 }
 
@@ -192,18 +234,20 @@ fn behind_retention(branch: &Branch) -> Option<String> {
     })
 }
 
-async fn purge(branch: Arc<Branch>) {
+async fn purge((branch, progress, _): (Arc<Branch>, Progress, Steps)) {
     loop {
         let mut state = branch.control.watch();
-        if state.wait_for(|s| *s == State::Running).await.is_err() {
+        let running = state.wait_for(|s| *s == State::Running);
+        if progress.wait("the source", running).await.is_err() {
             return;
         }
-        match branch.hub.purge().await {
+        match progress.wait("the sink", branch.hub.purge()).await {
             Ok(n) => {
                 branch.stats.purged.fetch_add(n, Ordering::Relaxed);
             }
             Err(why) => tracing::warn!(branch = branch.name, "tombstones not removed: {why}"),
         }
-        tokio::time::sleep(PURGE_EVERY).await;
+        let pause = tokio::time::sleep(PURGE_EVERY);
+        progress.wait("the next tick", pause).await;
     }
 }

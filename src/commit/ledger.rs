@@ -6,12 +6,15 @@
 //! A record whose delivery is dropped unresolved (its worker died) marks its partition for a rewind to the
 //! watermark.
 //!
+//! Partitions are opened and records taken under a [`Lease`], of which one is good at a time: the poller of an
+//! older one, which was left behind blocked and wakes up later, changes nothing.
+//!
 //! A plain mutex, held for one chunk's or one batch's records at a time and never across an await: the
 //! poller's thread, the workers' and the committer's all come here.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
@@ -52,6 +55,8 @@ pub struct Tally {
 #[derive(Debug, Default)]
 pub struct Ledger {
     partitions: Mutex<BTreeMap<i32, Partition>>,
+    /// The number of the lease that is good; changed under the partitions' lock alone.
+    leased: AtomicU64,
     tally: Tally,
     changed: Notify,
     resolved: Condvar,
@@ -63,6 +68,14 @@ struct Partition {
     open: Option<Watermark>,
     /// A delivery was dropped unresolved.
     rewind: bool,
+}
+
+/// The right to open partitions and take records, until the next one is given out. Dropped, it ends every
+/// generation.
+#[derive(Debug)]
+pub struct Lease {
+    ledger: Arc<Ledger>,
+    number: u64,
 }
 
 /// Watermarks of some partitions, read anew at each asking.
@@ -90,12 +103,117 @@ impl Watermarks for OpenMarks<'_> {
     }
 }
 
+// === impl Lease ===
+
+impl Lease {
+    /// Its number; later ones are higher.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether it is good.
+    pub fn holds(&self) -> bool {
+        let _all = self.ledger.lock();
+        self.is_good()
+    }
+
+    /// As [`Ledger::open`].
+    pub fn open(&self, partition: i32, start: i64) {
+        let mut all = self.ledger.lock();
+        if self.is_good() {
+            self.ledger.open_in(&mut all, partition, start);
+        }
+    }
+
+    /// As [`Ledger::close`].
+    pub fn close(&self, partition: i32) {
+        let mut all = self.ledger.lock();
+        if self.is_good()
+            && let Some(p) = all.get_mut(&partition)
+        {
+            self.ledger.end_generation(p);
+        }
+        self.ledger.resolved.notify_all();
+    }
+
+    /// As [`Ledger::rewind`].
+    pub fn rewind(&self, partition: i32) -> Option<i64> {
+        let mut all = self.ledger.lock();
+        if !self.is_good() {
+            return None;
+        }
+        self.ledger.rewind_in(&mut all, partition)
+    }
+
+    /// As [`Ledger::take`].
+    ///
+    /// # Errors
+    /// As [`Ledger::take`].
+    pub fn take(&self, position: Position) -> Result<Option<Claim>, OutOfOrder> {
+        let mut all = self.ledger.lock();
+        if !self.is_good() {
+            return Ok(None);
+        }
+        self.ledger.take_in(&mut all, position)
+    }
+
+    /// To be asked with the partitions locked.
+    fn is_good(&self) -> bool {
+        self.ledger.leased.load(Ordering::Relaxed) == self.number
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        let mut all = self.ledger.lock();
+        if self.is_good() {
+            for p in all.values_mut() {
+                self.ledger.end_generation(p);
+            }
+        }
+        drop(all);
+        self.ledger.resolved.notify_all();
+    }
+}
+
 // === impl Ledger ===
 
 impl Ledger {
+    /// The next lease: from now on it alone is good, and every generation has ended.
+    pub fn lease(self: &Arc<Self>) -> Lease {
+        let mut all = self.lock();
+        for p in all.values_mut() {
+            self.end_generation(p);
+        }
+        let number = self.leased.fetch_add(1, Ordering::Relaxed) + 1;
+        drop(all);
+        self.resolved.notify_all();
+        Lease {
+            ledger: Arc::clone(self),
+            number,
+        }
+    }
+
+    /// What is pending is in hands that will not let go of it: every partition with such a record rewinds.
+    pub fn give_up_pending(&self) {
+        let mut any = false;
+        for p in self.lock().values_mut() {
+            if p.open.as_ref().is_some_and(|w| w.pending() > 0) {
+                p.rewind = true;
+                any = true;
+            }
+        }
+        if any {
+            self.changed.notify_one();
+        }
+    }
+
     /// Starts a generation of `partition` that is read from `start`; what was pending is abandoned.
     pub fn open(&self, partition: i32, start: i64) {
-        let mut all = self.lock();
+        self.open_in(&mut self.lock(), partition, start);
+    }
+
+    fn open_in(&self, all: &mut BTreeMap<i32, Partition>, partition: i32, start: i64) {
         let p = all.entry(partition).or_insert(Partition {
             generation: 0,
             open: None,
@@ -123,7 +241,10 @@ impl Ledger {
 
     /// Starts a new generation at the partition's own watermark, and returns it; `None` where it is closed.
     pub fn rewind(&self, partition: i32) -> Option<i64> {
-        let mut all = self.lock();
+        self.rewind_in(&mut self.lock(), partition)
+    }
+
+    fn rewind_in(&self, all: &mut BTreeMap<i32, Partition>, partition: i32) -> Option<i64> {
         let p = all.get_mut(&partition)?;
         let at = p.open.as_ref()?.offset();
         self.end_generation(p);
@@ -147,7 +268,14 @@ impl Ledger {
     /// # Errors
     /// [`OutOfOrder`] where the record, or a later one, was taken in this generation before.
     pub fn take(&self, position: Position) -> Result<Option<Claim>, OutOfOrder> {
-        let mut all = self.lock();
+        self.take_in(&mut self.lock(), position)
+    }
+
+    fn take_in(
+        &self,
+        all: &mut BTreeMap<i32, Partition>,
+        position: Position,
+    ) -> Result<Option<Claim>, OutOfOrder> {
         let Some(p) = all.get_mut(&position.partition) else {
             return Ok(None);
         };
@@ -383,6 +511,41 @@ mod tests {
         assert_eq!(l.rewinds_due(), [3]);
         assert_eq!(l.rewind(3), Some(8));
         assert!(l.rewinds_due().is_empty());
+    }
+
+    #[test]
+    fn a_lease_that_was_followed_by_another_changes_nothing_any_more() {
+        let l = Arc::new(Ledger::default());
+        let old = l.lease();
+        old.open(0, 5);
+        assert!(old.take(at(0, 5)).unwrap().is_some());
+        let new = l.lease();
+        assert_eq!(l.mark(0), None);
+        new.open(0, 5);
+        let claim = new.take(at(0, 5)).unwrap().unwrap();
+        old.close(0);
+        old.open(0, 9);
+        assert_eq!(old.rewind(0), None);
+        assert_eq!(old.take(at(0, 6)).unwrap(), None);
+        assert!(!old.holds());
+        drop(old);
+        l.resolve([(claim, Resolution::Applied)]);
+        assert_eq!(l.mark(0).unwrap().0, 6);
+        assert_eq!(sums(&l), (2, 2));
+        drop(new);
+        assert_eq!(l.mark(0), None);
+    }
+
+    #[test]
+    fn what_is_in_hands_that_will_not_let_go_is_read_again() {
+        let l = Ledger::default();
+        l.open(0, 0);
+        l.open(1, 0);
+        let done = l.take(at(0, 0)).unwrap().unwrap();
+        l.resolve([(done, Resolution::Applied)]);
+        l.take(at(1, 0)).unwrap().unwrap();
+        l.give_up_pending();
+        assert_eq!(l.rewinds_due(), [1]);
     }
 
     #[derive(Debug, Clone)]

@@ -5,5 +5,5 @@ mod ledger;
 mod watermark;
 
 pub use committer::Committer;
-pub use ledger::{Claim, Ledger, OpenMarks, Tally};
+pub use ledger::{Claim, Lease, Ledger, OpenMarks, Tally};
 pub use watermark::{OutOfOrder, Resolution, Ticket, Watermark};

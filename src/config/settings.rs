@@ -175,6 +175,8 @@ pub struct CalloutSettings {
 pub struct AdminSettings {
     /// Where it listens; loopback unless configured.
     pub listen: SocketAddr,
+    /// What requests that change something must carry; without it they are refused.
+    pub token: Option<Secret>,
 }
 
 /// Logs.
@@ -223,6 +225,46 @@ impl CalloutSettings {
     }
 }
 
+// === impl Settings ===
+
+impl Settings {
+    /// The settings whose addresses do not all lie on this machine, each as `name = "address"`.
+    pub fn beyond_this_machine(&self) -> Vec<String> {
+        let mut beyond = Vec::new();
+        for (name, addresses) in [
+            ("kafka.brokers", &self.kafka.brokers),
+            ("elasticsearch.url", &self.elasticsearch.url),
+            ("redis.url", &self.redis.url),
+            ("nats.url", &self.nats.url),
+        ] {
+            if !addresses.split(',').map(host).all(is_loopback) {
+                beyond.push(format!("{name} = {addresses:?}"));
+            }
+        }
+        if !self.admin.listen.ip().is_loopback() {
+            beyond.push(format!("admin.listen = \"{}\"", self.admin.listen));
+        }
+        beyond
+    }
+}
+
+/// The host of `[scheme://]host[:port][/path]`.
+fn host(address: &str) -> &str {
+    let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default().trim();
+    if let Some(v6) = authority.strip_prefix('[') {
+        return v6.split(']').next().unwrap_or_default();
+    }
+    authority.split(':').next().unwrap_or_default()
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|ip| ip.is_loopback())
+}
+
 // === impl Properties ===
 
 impl Properties {
@@ -245,5 +287,32 @@ impl<'p> IntoIterator for &'p Properties {
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_loopback_addresses_are_this_machine() {
+        for here in [
+            "127.0.0.1:9092",
+            "localhost:9092",
+            "http://[::1]:9200/es",
+            "redis://127.8.8.8/0",
+        ] {
+            assert!(is_loopback(host(here)), "{here}");
+        }
+        for beyond in [
+            "kafka:9092",
+            "10.0.0.1:9092",
+            "https://127.0.0.1.example.com",
+            "redis://[::2]:6379",
+            "http://localhost.example.com:9200",
+            "",
+        ] {
+            assert!(!is_loopback(host(beyond)), "{beyond}");
+        }
     }
 }

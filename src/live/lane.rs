@@ -200,5 +200,6 @@ pub(super) fn child(part: &str) -> ChildSpec {
         mailbox: MAILBOX,
         max_restarts: MAX_RESTARTS,
         within: WITHIN,
+        ..ChildSpec::default()
     }
 }

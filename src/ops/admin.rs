@@ -6,17 +6,22 @@
 //! | `GET /ready` | 200 when every branch and each of its actors is at work, else 503 with which is not, and why |
 //! | `GET /metrics` | OpenMetrics text |
 //! | `GET /pipelines` | every pipeline with its branches: state, tally, lag, freshness, memory, actors |
-//! | `GET /actors` | every supervised actor |
+//! | `GET /actors` | the supervision tree: state, since when, restarts, last exit, queue, progress |
+//! | `POST /actors/{id}/restart` | with the token: 202; 404 for no such child; 409 where it has ended |
 //! | `GET /rooms` | the live lane: what became of what it received, by class; 404 where there is none |
 //! | `POST /pipelines/{pipeline}/{sink}/resume` | 200; 404 for no such branch; 409 where it is not halted |
+//! | `GET /chaos`, `POST /chaos`, `DELETE /chaos` | with the token, and `--chaos`: failures on demand |
 //!
-//! There is no authentication. Reading is therefore open to whoever reaches the address (it shows names,
-//! numbers and reasons, no rows and no credentials), and the one request that changes something is taken only
-//! from the machine itself, whatever the address listens on; what a proxy on this machine passes on counts
-//! as from here. It is refused with an `Origin` header too, which every browser sends with a POST: a page
-//! that an operator happens to have open must not be able to resume a branch.
+//! Reading is open to whoever reaches the address (it shows names, numbers and reasons, no rows and no
+//! credentials). What changes something carries the token of `admin.token` as `Authorization: Bearer …`; without
+//! a configured token it is refused. A resume needs no token from the machine itself, whatever the address listens
+//! on; what a proxy on this machine passes on counts as from here. All of it is refused with an `Origin` header,
+//! which every browser sends with a POST: a page that an operator happens to have open must not be able to change
+//! anything.
 
 mod answers;
+mod chaos;
+mod permit;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -28,6 +33,7 @@ use actix_web::{App, HttpServer, web};
 
 use super::metrics::Exposition;
 use super::view::Subject;
+use crate::config::{AdminSettings, Secret};
 
 /// Scrapes and probes come every few seconds and take about a millisecond.
 const WORKERS: usize = 1;
@@ -54,15 +60,17 @@ pub struct AdminServer {
 struct Shared {
     subject: Arc<dyn Subject>,
     exposition: Exposition,
+    token: Option<Secret>,
 }
 
-/// Serves `subject` on `listen`, beside whatever else the present actix system does; port 0 takes any free
-/// one. Branches may be started later: until then it is alive and not ready.
+/// Serves `subject` where the settings say, beside whatever else the present actix system does; port 0 takes any
+/// free one. Branches may be started later: until then it is alive and not ready.
 ///
 /// # Errors
 /// One sentence where the address cannot be had.
-pub fn serve(listen: SocketAddr, subject: Arc<dyn Subject>) -> Result<AdminServer, String> {
-    let shared = shared(subject);
+pub fn serve(settings: &AdminSettings, subject: Arc<dyn Subject>) -> Result<AdminServer, String> {
+    let listen = settings.listen;
+    let shared = shared(subject, settings.token.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(web::Data::clone(&shared))
@@ -94,10 +102,11 @@ pub fn serve(listen: SocketAddr, subject: Arc<dyn Subject>) -> Result<AdminServe
     })
 }
 
-fn shared(subject: Arc<dyn Subject>) -> web::Data<Shared> {
+fn shared(subject: Arc<dyn Subject>, token: Option<Secret>) -> web::Data<Shared> {
     web::Data::new(Shared {
         exposition: Exposition::new(Arc::clone(&subject)),
         subject,
+        token,
     })
 }
 

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use super::live::{LiveParts, LiveView};
 use super::view::{
-    BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
+    BranchView, BufferView, ChildView, HistogramView, NodeView, PartitionView, ProgressView,
+    RecordsView, Resumed, Subject,
 };
 use crate::branch::{Branch, Histogram, PartitionStats};
-use crate::supervise::{ChildState, ChildStatus, Tree};
+use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tree};
 
 /// What runs in this process. The branches come later than the admin address, so that an address in use is
 /// known before anything is consumed.
@@ -17,6 +19,7 @@ pub struct Lanes {
     branches: OnceLock<Vec<Arc<Branch>>>,
     live: OnceLock<LiveParts>,
     tree: Arc<Tree>,
+    started: Instant,
 }
 
 // === impl Lanes ===
@@ -28,6 +31,7 @@ impl Lanes {
             branches: OnceLock::new(),
             live: OnceLock::new(),
             tree,
+            started: Instant::now(),
         })
     }
 
@@ -56,6 +60,33 @@ impl Subject for Lanes {
         children.iter().map(|c| (&**c).into()).collect()
     }
 
+    fn tree(&self) -> NodeView {
+        let root = ChildView {
+            name: self.tree.root().name().to_owned(),
+            state: "running",
+            since_seconds: seconds(self.started.elapsed()),
+            restarts: 0,
+            last_exit: None,
+            restart_asked_by: None,
+            queue: None,
+            progress: None,
+        };
+        node(root, self.tree.view())
+    }
+
+    fn restart(&self, child: &str, who: &str) -> Asked {
+        self.tree.restart(child, who)
+    }
+
+    fn chaos(&self) -> Option<Arc<Chaos>> {
+        let chaos = self.tree.chaos();
+        chaos.is_allowed().then(|| Arc::clone(chaos))
+    }
+
+    fn steps(&self, child: &str) -> Option<&'static [&'static str]> {
+        Some(self.tree.find(child)?.steps)
+    }
+
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
         let mut all = self.branches.get().into_iter().flatten();
         match all.find(|b| b.pipeline.name == pipeline && b.spec.name == sink) {
@@ -64,6 +95,24 @@ impl Subject for Lanes {
             None => Resumed::Unknown,
         }
     }
+}
+
+fn node(child: ChildView, node: Node) -> NodeView {
+    let children = node.children.into_iter().filter_map(|c| {
+        let view = ChildView::from(&**c.status.as_ref()?);
+        Some(self::node(view, c))
+    });
+    NodeView {
+        child,
+        strategy: node.strategy.map(Strategy::name),
+        children: children.collect(),
+        more: node.more,
+    }
+}
+
+/// To the millisecond.
+fn seconds(duration: Duration) -> f64 {
+    duration.as_millis() as f64 / 1_000.0
 }
 
 fn get(counter: &AtomicU64) -> u64 {
@@ -175,12 +224,21 @@ impl From<&ChildStatus> for ChildView {
             name: c.name.clone(),
             state: match state {
                 ChildState::Running => "running",
+                ChildState::Stopping => "stopping",
                 ChildState::Waiting => "waiting",
                 ChildState::Ended => "ended",
             },
-            since_seconds: since.elapsed().as_millis() as f64 / 1_000.0,
+            since_seconds: seconds(since.elapsed()),
             restarts: c.restarts(),
             last_exit: c.last_exit().map(|e| e.to_string()),
+            restart_asked_by: c.restart_asked_by(),
+            queue: c.queue(),
+            progress: c.progress().map(|p| ProgressView {
+                done: p.done,
+                age_seconds: seconds(p.age),
+                working: p.working,
+                waiting_for: p.waiting,
+            }),
         }
     }
 }

@@ -2,12 +2,14 @@
 //! screen are made of.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::live::LiveView;
 
 use crate::branch::State;
+use crate::supervise::{Asked, Chaos};
 
 /// What is shown and switched: the lanes of this process, or a stand-in under test.
 pub trait Subject: Send + Sync + 'static {
@@ -22,8 +24,20 @@ pub trait Subject: Send + Sync + 'static {
     /// Every supervised child, in the order in which they were started.
     fn children(&self) -> Vec<ChildView>;
 
+    /// The supervision tree.
+    fn tree(&self) -> NodeView;
+
     /// Lets a halted branch start anew.
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed;
+
+    /// Makes a child anew, for `who`.
+    fn restart(&self, child: &str, who: &str) -> Asked;
+
+    /// Failures on demand; `None` where this process was not started for them.
+    fn chaos(&self) -> Option<Arc<Chaos>>;
+
+    /// The steps of a child at which it can be made to fail; `None` for no such child.
+    fn steps(&self, child: &str) -> Option<&'static [&'static str]>;
 }
 
 /// What became of a resume.
@@ -145,6 +159,41 @@ pub struct BufferView {
     pub limit: usize,
 }
 
+/// A supervisor or an actor of the tree.
+#[derive(Debug, Clone, Serialize)]
+pub struct NodeView {
+    /// What it is now.
+    #[serde(flatten)]
+    pub child: ChildView,
+    /// For a supervisor: which children are made anew after one has failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<&'static str>,
+    /// A supervisor's children, in the order in which they were added.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub children: Vec<NodeView>,
+    /// Children that are not shown, since there are too many.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
+/// How far an actor is with its work.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct ProgressView {
+    /// Units done by the present incarnation, as the actor counts them.
+    pub done: u64,
+    /// Seconds since the last progress.
+    pub age_seconds: f64,
+    /// Activities that have work.
+    pub working: usize,
+    /// What one of them waits for.
+    pub waiting_for: Option<&'static str>,
+}
+
 /// One supervised child.
 #[derive(Debug, Clone, Serialize)]
 pub struct ChildView {
@@ -158,6 +207,15 @@ pub struct ChildView {
     pub restarts: u64,
     /// Why the last incarnation ended.
     pub last_exit: Option<String>,
+    /// Who asked for the last restart that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart_asked_by: Option<String>,
+    /// Messages that wait in an actor's inbox.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue: Option<usize>,
+    /// Absent while it does not run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<ProgressView>,
 }
 
 // === impl BranchView ===
@@ -188,7 +246,7 @@ impl BranchView {
 
 impl ChildView {
     /// The states, as they are shown.
-    pub const STATES: [&str; 3] = ["running", "waiting", "ended"];
+    pub const STATES: [&str; 4] = ["running", "stopping", "waiting", "ended"];
 }
 
 #[cfg(test)]
@@ -252,6 +310,9 @@ pub(super) mod testing {
             since_seconds: 1.0,
             restarts: 7,
             last_exit: None,
+            restart_asked_by: None,
+            queue: Some(0),
+            progress: None,
         }
     }
 }

@@ -1,8 +1,19 @@
-//! The one place that knows `backoff`, which is no longer maintained: exponential delays with jitter for
-//! whatever is tried again.
+//! Whatever is tried again goes through here: how long until the next attempt, and how many attempts a
+//! server meets from this process.
+//!
+//! The bound, for each server and process: over an outage of `t` seconds a server meets at most
+//! [`BURST`] + [`RATE`] · `t` attempts to try again, from all workers and branches together, beside the requests that
+//! were in flight when it went away. (The Kafka client's own reconnects are its own: one attempt a client and
+//! broker every two seconds at the most.) Once the server answers, each answer lets one more waiting attempt
+//! through, so that the load comes back by doubling and not at a blow.
+
+mod server;
+
+pub use server::{BURST, Because, RATE, Server, elasticsearch, kafka, nats, redis, server};
 
 use std::time::Duration;
 
+// The one place that knows `backoff`, which is no longer maintained.
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
@@ -44,6 +55,17 @@ impl Delays {
     }
 }
 
+/// The delay before attempt `attempt` (1 is the first after a failure) of a client that counts attempts by
+/// itself: that of [`Delays::server`].
+pub fn delay_before(attempt: usize) -> Duration {
+    let mut delays = Delays::server();
+    // Past a dozen the delay no longer grows.
+    for _ in 1..attempt.clamp(1, 12) {
+        delays.next_delay();
+    }
+    delays.next_delay()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +79,13 @@ mod tests {
         assert!(all[40..].iter().all(|d| *d >= Duration::from_millis(50)));
         d.reset();
         assert!(d.next_delay() <= Duration::from_millis(15));
+    }
+
+    #[test]
+    fn a_client_that_counts_gets_the_same_delays() {
+        assert!(delay_before(0) <= Duration::from_millis(75));
+        assert!(delay_before(1) <= Duration::from_millis(75));
+        assert!(delay_before(usize::MAX) >= Duration::from_millis(2_500));
+        assert!(delay_before(9) <= Duration::from_millis(7_500));
     }
 }

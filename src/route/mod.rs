@@ -8,10 +8,11 @@ pub use chunk::{Chunk, Deliver, RECORD_OVERHEAD};
 use std::hash::Hasher;
 use std::sync::Arc;
 
-use actix::{Addr, Recipient, prelude::SendError};
+use actix::prelude::SendError;
 
 use crate::commit::{Claim, Ledger};
 use crate::source::Budget;
+use crate::supervise::Post;
 
 /// Records in a chunk at the most. Past some hundreds the cost of a message no longer shows.
 const CHUNK_RECORDS: usize = 500;
@@ -26,7 +27,7 @@ pub struct WorkerGone(pub usize);
 
 /// Fills a chunk for each worker and sends it when it is full.
 pub struct Router {
-    workers: Vec<Recipient<Deliver>>,
+    workers: Vec<Post<Deliver>>,
     open: Vec<Option<Chunk>>,
     ledger: Arc<Ledger>,
     budget: Arc<Budget>,
@@ -48,14 +49,10 @@ pub struct Incoming<'a> {
 
 impl Router {
     /// A router to these workers.
-    pub fn new<A>(workers: &[Addr<A>], ledger: Arc<Ledger>, budget: Arc<Budget>) -> Self
-    where
-        A: actix::Actor + actix::Handler<Deliver>,
-        A::Context: actix::dev::ToEnvelope<A, Deliver>,
-    {
+    pub fn new(workers: Vec<Post<Deliver>>, ledger: Arc<Ledger>, budget: Arc<Budget>) -> Self {
         Self {
-            workers: workers.iter().map(|w| w.clone().recipient()).collect(),
             open: workers.iter().map(|_| None).collect(),
+            workers,
             ledger,
             budget,
         }

@@ -7,6 +7,7 @@ use super::redis::RedisHub;
 use super::{SinkError, SinkHub};
 use crate::config::{PipelineSpec, RedisShape, Settings, SinkKind, SinkSpec};
 use crate::event::Shape;
+use crate::retry::{self, Server};
 use crate::transform::{IdTemplate, Projection};
 
 /// The hub of a branch's sink.
@@ -33,6 +34,14 @@ pub fn hub(
             &pipeline.name,
         )?),
     })
+}
+
+/// The server of a sink, for whoever tries it again.
+pub fn server(settings: &Settings, sink: &SinkSpec) -> Arc<Server> {
+    match &sink.kind {
+        SinkKind::Elasticsearch(_) => retry::elasticsearch(&settings.elasticsearch),
+        SinkKind::Redis(_) => retry::redis(&settings.redis),
+    }
 }
 
 /// How a branch makes documents and their ids.

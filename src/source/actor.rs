@@ -9,17 +9,18 @@ use std::time::Duration;
 use actix::prelude::*;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::ProbeError;
 use super::command::{Command, Event};
 use super::poller;
 use crate::branch::{Branch, State};
+use crate::commit::Lease;
 use crate::event::Mark;
-use crate::retry::Delays;
+use crate::retry::{Because, Delays, Server};
 use crate::route::Router;
 use crate::sink::{Resume, SinkError, TopicIdentity};
-use crate::supervise::{Exit, Incarnation};
+use crate::supervise::{Exit, Incarnation, MOST_ABANDONED, Stopping};
 
 /// How often the topic's identity is checked while all is well.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
@@ -29,7 +30,14 @@ const COMMANDS: usize = 256;
 /// The way to the present poller, for whoever has commands for it. Between two pollers there is none, and a
 /// command is dropped: what a new poller must know it learns by itself.
 #[derive(Debug, Default)]
-pub struct Commands(Mutex<Option<SyncSender<Command>>>);
+pub struct Commands(Mutex<Way>);
+
+/// The way, and the number of the lease that it goes with.
+#[derive(Debug, Default)]
+struct Way {
+    lease: u64,
+    to: Option<SyncSender<Command>>,
+}
 
 /// The source's actor.
 pub struct Source {
@@ -38,26 +46,53 @@ pub struct Source {
     incarnation: Incarnation,
 }
 
+/// What one incarnation has of the branch, given back however it ends: then a poller that is still there sees
+/// its channel closed and leaves.
+struct Hold {
+    branch: Arc<Branch>,
+    lease: Arc<Lease>,
+}
+
 // === impl Commands ===
 
 impl Commands {
     /// Hands a command to the poller; `false` where there is none or it is far behind.
     pub fn send(&self, command: Command) -> bool {
-        let to = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match to.as_ref().map(|to| to.try_send(command)) {
+        let way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match way.to.as_ref().map(|to| to.try_send(command)) {
             Some(Ok(())) => true,
             Some(Err(TrySendError::Full(_) | TrySendError::Disconnected(_))) | None => false,
         }
     }
 
-    fn set(&self, to: Option<SyncSender<Command>>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = to;
+    /// For the holder of `lease`; an earlier one has no say any more.
+    fn set(&self, lease: &Lease, to: Option<SyncSender<Command>>) {
+        let mut way = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if lease.number() >= way.lease {
+            *way = Way {
+                lease: lease.number(),
+                to,
+            };
+        }
+    }
+}
+
+// === impl Hold ===
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.branch.commands.set(&self.lease, None);
     }
 }
 
 // === impl Source ===
 
 impl Source {
+    /// The steps at which tests may make it fail; the last ones are its poller's.
+    pub const STEPS: &'static [&'static str] = &[
+        "prepare", "consume", "begin", "poll", "route", "commit", "drain",
+    ];
+
     /// A source for `branch` that routes through what `router` makes.
     pub fn new(
         branch: Arc<Branch>,
@@ -76,71 +111,95 @@ impl Actor for Source {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let run = run(Arc::clone(&self.branch), Arc::clone(&self.router));
+        let hold = Hold {
+            lease: Arc::new(self.branch.ledger.lease()),
+            branch: Arc::clone(&self.branch),
+        };
+        let run = run(hold, Arc::clone(&self.router), self.incarnation.clone());
         ctx.spawn(run.into_actor(self).map(|ended, source, ctx| {
             source.incarnation.exit.set(match ended {
-                Ok(()) => Exit::Completed,
+                Ok(()) => Exit::Stopped,
                 Err(why) => Exit::Failed(why),
             });
             ctx.stop();
         }));
     }
-
-    fn stopped(&mut self, _: &mut Self::Context) {
-        // A poller that is still there sees its channel closed and leaves.
-        self.branch.commands.set(None);
-        self.branch.ledger.close_all();
-    }
 }
 
 /// Until the branch is to end: ready, consume, and again after every halt that was resumed.
 async fn run(
-    branch: Arc<Branch>,
+    hold: Hold,
     router: Arc<dyn Fn() -> Router + Send + Sync>,
+    mut incarnation: Incarnation,
 ) -> Result<(), String> {
+    let branch = Arc::clone(&hold.branch);
     let mut state = branch.control.watch();
+    let progress = incarnation.progress.clone();
+    progress.has_work(true);
+    branch.control.starting();
     loop {
-        let now = state
-            .wait_for(|s| !matches!(s, State::Halted(_)))
-            .await
-            .map_err(|e| e.to_string())?
-            .clone();
-        if now == State::Stopping {
-            return Ok(());
+        let mut stopping = incarnation.stopping.clone();
+        let resumed = progress.wait(
+            "an operator",
+            state.wait_for(|s| !matches!(s, State::Halted(_))),
+        );
+        tokio::select! {
+            resumed = resumed => {
+                resumed.map_err(|e| e.to_string())?;
+            }
+            () = stopping.asked() => return Ok(()),
         }
         let prepared = tokio::select! {
-            prepared = prepare(&branch) => prepared,
-            _ = state.wait_for(|s| *s == State::Stopping) => return Ok(()),
+            prepared = prepare(&branch, &incarnation) => prepared?,
+            () = stopping.asked() => return Ok(()),
         };
         let Some((identity, committed)) = prepared else {
             continue;
         };
-        consume(&branch, router(), identity, committed).await?;
+        consume(&hold, router(), &mut incarnation, identity, committed).await?;
+        if incarnation.stopping.is_asked() {
+            return Ok(());
+        }
     }
 }
 
 /// Everything that must hold before the first poll; `None` where it halted the branch.
-async fn prepare(branch: &Branch) -> Option<(TopicIdentity, BTreeMap<i32, i64>)> {
+async fn prepare(
+    branch: &Branch,
+    incarnation: &Incarnation,
+) -> Result<Option<(TopicIdentity, BTreeMap<i32, i64>)>, String> {
+    let progress = &incarnation.progress;
     let mut delays = Delays::server();
     let mut logged = false;
     loop {
+        incarnation
+            .steps
+            .pass("prepare")
+            .await
+            .map_err(|e| e.to_string())?;
         let attempt = async {
             let identity = branch.probe.identity().await?;
             branch.hub.check(&identity).await?;
             branch.dead.prepare().await.map_err(|e| Unready::Wait {
                 why: format!("the dead-letter topic cannot be made ready: {e}"),
                 alarm: false,
+                of: Whose::Kafka,
             })?;
             let committed = branch.probe.commit_start().await?;
             Ok::<_, Unready>((identity, committed))
         };
-        match attempt.await {
-            Ok(ready) => return Some(ready),
+        match progress.wait("its servers", attempt).await {
+            Ok(ready) => {
+                branch.kafka.answered();
+                branch.server.answered();
+                progress.did(1);
+                return Ok(Some(ready));
+            }
             Err(Unready::Halt(why)) => {
                 branch.halt(why);
-                return None;
+                return Ok(None);
             }
-            Err(Unready::Wait { why, alarm }) => {
+            Err(Unready::Wait { why, alarm, of }) => {
                 branch.control.waits(&why);
                 if !std::mem::replace(&mut logged, true) {
                     if alarm {
@@ -152,7 +211,8 @@ async fn prepare(branch: &Branch) -> Option<(TopicIdentity, BTreeMap<i32, i64>)>
                         tracing::warn!(branch = branch.name, "not ready: {why}; trying again");
                     }
                 }
-                tokio::time::sleep(delays.next_delay()).await;
+                let again = of.server(branch).again(&mut delays, Because::Away);
+                progress.wait("its servers", again).await;
             }
         }
     }
@@ -160,8 +220,24 @@ async fn prepare(branch: &Branch) -> Option<(TopicIdentity, BTreeMap<i32, i64>)>
 
 /// Why a branch cannot begin, or a partition of it.
 enum Unready {
-    Wait { why: String, alarm: bool },
+    Wait { why: String, alarm: bool, of: Whose },
     Halt(String),
+}
+
+/// Who is waited for.
+#[derive(Clone, Copy)]
+enum Whose {
+    Kafka,
+    Sink,
+}
+
+impl Whose {
+    fn server(self, branch: &Branch) -> &Server {
+        match self {
+            Self::Kafka => &branch.kafka,
+            Self::Sink => &branch.server,
+        }
+    }
 }
 
 impl From<ProbeError> for Unready {
@@ -170,8 +246,13 @@ impl From<ProbeError> for Unready {
             ProbeError::Unavailable { .. } => Self::Wait {
                 why: e.to_string(),
                 alarm: false,
+                of: Whose::Kafka,
             },
-            ProbeError::Missing(why) => Self::Wait { why, alarm: true },
+            ProbeError::Missing(why) => Self::Wait {
+                why,
+                alarm: true,
+                of: Whose::Kafka,
+            },
             ProbeError::Refused(why) => Self::Halt(why),
         }
     }
@@ -180,10 +261,15 @@ impl From<ProbeError> for Unready {
 impl From<SinkError> for Unready {
     fn from(e: SinkError) -> Self {
         match e {
-            SinkError::Unavailable { detail, alarm } => Self::Wait { why: detail, alarm },
+            SinkError::Unavailable { detail, alarm } => Self::Wait {
+                why: detail,
+                alarm,
+                of: Whose::Sink,
+            },
             SinkError::TooLarge(_) | SinkError::Forgot { .. } => Self::Wait {
                 why: e.to_string(),
                 alarm: false,
+                of: Whose::Sink,
             },
             SinkError::Refused(why) => Self::Halt(why),
         }
@@ -192,22 +278,45 @@ impl From<SinkError> for Unready {
 
 /// One poller's life. Returns when it has ended in order: halted, or stopping.
 async fn consume(
-    branch: &Arc<Branch>,
+    hold: &Hold,
     router: Router,
+    incarnation: &mut Incarnation,
     identity: TopicIdentity,
     committed: BTreeMap<i32, i64>,
 ) -> Result<(), String> {
+    let Incarnation {
+        progress, steps, ..
+    } = incarnation.clone();
+    let branch = &hold.branch;
+    steps.pass("consume").await.map_err(|e| e.to_string())?;
+    let others = Arc::strong_count(&branch.pollers) - 1;
+    if others > MOST_ABANDONED {
+        return Err(format!(
+            "{others} poll threads of former sources block and cannot be ended in this process"
+        ));
+    }
     let (to_poller, commands) = sync_channel(COMMANDS);
     let (events, mut from_poller) = mpsc::channel(64);
     let thread = {
-        let branch = Arc::clone(branch);
-        let runtime = tokio::runtime::Handle::current();
+        let means = poller::Means {
+            branch: Arc::clone(branch),
+            lease: Arc::clone(&hold.lease),
+            alive: Arc::clone(&branch.pollers),
+            router,
+            committed,
+            commands,
+            events,
+            runtime: tokio::runtime::Handle::current(),
+            progress: progress.activity("poller"),
+            steps: steps.clone(),
+        };
         let name = format!("poll {}", branch.name);
-        let run = move || poller::run(branch, router, committed, commands, events, runtime);
-        std::thread::Builder::new().name(name).spawn(run)
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || poller::run(means))
     };
     let thread = thread.map_err(|e| format!("starting the poll thread: {e}"))?;
-    branch.commands.set(Some(to_poller.clone()));
+    branch.commands.set(&hold.lease, Some(to_poller.clone()));
     branch.control.running();
     let mut state = branch.control.watch();
     let mut asked_to_stop = false;
@@ -219,15 +328,18 @@ async fn consume(
             still_itself(branch, &identity).await;
         }
     });
+    let begin = |partition| begin(branch, incarnation, &identity, partition);
+    let mut stopping = incarnation.stopping.clone();
     let ended = loop {
+        let _waiting = progress.waiting("the poller");
         tokio::select! {
             event = from_poller.recv() => match event {
                 Some(Event::Assigned(partitions)) => {
                     for partition in partitions {
-                        beginning.push(begin(branch, &identity, partition));
+                        beginning.push(begin(partition));
                     }
                 }
-                Some(Event::Lost(partition)) => beginning.push(begin(branch, &identity, partition)),
+                Some(Event::Lost(partition)) => beginning.push(begin(partition)),
                 Some(Event::Revoked(partitions)) => {
                     tracing::debug!(branch = branch.name, ?partitions, "given up");
                 }
@@ -242,15 +354,11 @@ async fn consume(
             partitions = branch.control.forgotten() => {
                 for partition in partitions {
                     branch.stats.forgot.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-                    branch.ledger.close(partition);
-                    beginning.push(begin(branch, &identity, partition));
+                    hold.lease.close(partition);
+                    beginning.push(begin(partition));
                 }
             }
-            changed = state.wait_for(|s| matches!(s, State::Halted(_) | State::Stopping)), if !asked_to_stop => {
-                let deadline = match changed.as_deref() {
-                    Ok(State::Stopping) => branch.settings.shutdown,
-                    _ => Duration::ZERO,
-                };
+            deadline = asked(&mut stopping, &mut state, branch.settings.shutdown), if !asked_to_stop => {
                 asked_to_stop = true;
                 // A full channel means that the poller is gone or wedged; it sees the channel close below.
                 if to_poller.try_send(Command::Stop(deadline)).is_err() {
@@ -260,16 +368,32 @@ async fn consume(
             () = &mut checks => {}
         }
     };
-    branch.commands.set(None);
+    branch.commands.set(&hold.lease, None);
     drop(to_poller);
     drop(beginning);
     from_poller.close();
-    let joined = tokio::task::spawn_blocking(move || thread.join()).await;
-    branch.ledger.close_all();
+    let joined = tokio::task::spawn_blocking(move || thread.join());
+    let joined = progress.wait("the poller", joined).await;
+    for (mark, _) in branch.ledger.marks() {
+        hold.lease.close(mark.partition);
+    }
     if !matches!(joined, Ok(Ok(()))) {
         return Err("the poll thread panicked".to_owned());
     }
     ended
+}
+
+/// Waits until the poller is to end; how long it may drain.
+async fn asked(
+    stopping: &mut Stopping,
+    state: &mut watch::Receiver<State>,
+    shutdown: Duration,
+) -> Duration {
+    tokio::select! {
+        () = stopping.asked() => shutdown,
+        // The sender lives in the branch.
+        _ = state.wait_for(|s| matches!(s, State::Halted(_))) => Duration::ZERO,
+    }
 }
 
 /// The topic is still the one that was checked, and so are the sink's index or keys.
@@ -305,11 +429,23 @@ async fn still_itself(branch: &Branch, identity: &TopicIdentity) {
 }
 
 /// Finds where to read an assigned partition from; `None` where that halted the branch.
-async fn begin(branch: &Branch, identity: &TopicIdentity, partition: i32) -> Option<Command> {
+async fn begin(
+    branch: &Branch,
+    incarnation: &Incarnation,
+    identity: &TopicIdentity,
+    partition: i32,
+) -> Option<Command> {
+    let progress = incarnation.progress.activity("beginning a partition");
+    progress.has_work(true);
     let mut delays = Delays::server();
     let mut logged = false;
     loop {
-        match offset_to_begin(branch, identity, partition).await {
+        // A planned failure ends the source by itself.
+        if incarnation.steps.pass("begin").await.is_err() {
+            return None;
+        }
+        let asked = offset_to_begin(branch, identity, partition);
+        match progress.wait("its servers", asked).await {
             Ok((offset, committed)) => {
                 return Some(Command::Begin {
                     mark: Mark { partition, offset },
@@ -320,7 +456,7 @@ async fn begin(branch: &Branch, identity: &TopicIdentity, partition: i32) -> Opt
                 branch.halt(why);
                 return None;
             }
-            Err(Unready::Wait { why, alarm: _ }) => {
+            Err(Unready::Wait { why, alarm: _, of }) => {
                 if !std::mem::replace(&mut logged, true) {
                     tracing::warn!(
                         branch = branch.name,
@@ -329,7 +465,8 @@ async fn begin(branch: &Branch, identity: &TopicIdentity, partition: i32) -> Opt
                         "cannot begin yet: {why}"
                     );
                 }
-                tokio::time::sleep(delays.next_delay()).await;
+                let again = of.server(branch).again(&mut delays, Because::Away);
+                progress.wait("its servers", again).await;
             }
         }
     }

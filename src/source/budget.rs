@@ -20,6 +20,8 @@ pub struct Budget {
 struct Out {
     bytes: usize,
     chunks: usize,
+    /// How often what was out was written off.
+    period: u64,
 }
 
 /// Bytes, and perhaps a chunk, taken from a [`Budget`] and given back on drop.
@@ -27,6 +29,7 @@ struct Out {
 pub struct Permit {
     budget: Arc<Budget>,
     bytes: usize,
+    period: u64,
 }
 
 // === impl Budget ===
@@ -52,7 +55,20 @@ impl Budget {
         Some(Permit {
             budget: Arc::clone(self),
             bytes: 0,
+            period: out.period,
         })
+    }
+
+    /// Writes off what is out: it is in hands that will not give it back (an actor that blocks its thread), or
+    /// not soon. Until it is given back it is beside the limit, which is why only a few actors may be left behind so.
+    pub fn write_off(&self) {
+        let mut out = self.lock();
+        *out = Out {
+            period: out.period + 1,
+            ..Out::default()
+        };
+        drop(out);
+        self.returned.notify_all();
     }
 
     /// Bytes that are out.
@@ -114,6 +130,10 @@ impl Permit {
     /// Takes `bytes` more; `false` without room for them.
     pub fn grow(&mut self, bytes: usize) -> bool {
         let mut out = self.budget.lock();
+        if out.period != self.period {
+            // A chunk of before: it is beside the account, and grows no more.
+            return false;
+        }
         if !fits(out.bytes, bytes, self.budget.bytes) {
             return false;
         }
@@ -127,8 +147,10 @@ impl Drop for Permit {
     fn drop(&mut self) {
         {
             let mut out = self.budget.lock();
-            out.bytes = out.bytes.saturating_sub(self.bytes);
-            out.chunks = out.chunks.saturating_sub(1);
+            if out.period == self.period {
+                out.bytes = out.bytes.saturating_sub(self.bytes);
+                out.chunks = out.chunks.saturating_sub(1);
+            }
         }
         self.budget.returned.notify_all();
     }
@@ -151,6 +173,23 @@ mod tests {
         drop(p);
         assert_eq!(b.used(), 0);
         assert!(b.wait_for(100, Duration::ZERO));
+    }
+
+    #[test]
+    fn what_was_written_off_leaves_the_whole_room_and_returns_nothing() {
+        let b = Budget::new(100, 1);
+        let mut lost = b.chunk().unwrap();
+        assert!(lost.grow(80));
+        assert!(!b.wait_for(30, Duration::ZERO));
+        b.write_off();
+        assert!(!lost.grow(1));
+        let mut new = b.chunk().unwrap();
+        assert!(new.grow(100));
+        drop(lost);
+        assert_eq!(b.used(), 100);
+        assert!(b.chunk().is_none());
+        drop(new);
+        assert_eq!(b.used(), 0);
     }
 
     #[test]

@@ -1,9 +1,14 @@
 //! What every Kafka client of twolane has in common.
 
+use std::time::Duration;
+
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::config::{GroupProtocol, KafkaSettings};
+
+/// How long a member may go without polling, before it counts as gone.
+const MAX_POLL: Duration = Duration::from_secs(30);
 
 /// Addresses, security, and the operator's further properties.
 pub fn client_config(kafka: &KafkaSettings) -> ClientConfig {
@@ -58,6 +63,12 @@ pub fn consumer_config(kafka: &KafkaSettings, group: &str) -> ClientConfig {
         )
         // Small when caught up, so that a change is fetched at once.
         .set("fetch.min.bytes", "1")
+        // A poller that is blocked for good leaves its group by then, so that its successor gets the partitions. What
+        // blocks it in order (a seek, a drain) takes at most half of it; it must not lie below the session timeout.
+        .set(
+            "max.poll.interval.ms",
+            kafka.session_timeout.max(MAX_POLL).as_millis().to_string(),
+        )
         // A full queue is looked at again soon: the default of 1 s caps a branch at its queue's bytes a second.
         .set("fetch.queue.backoff.ms", "10");
     match kafka.group_protocol {

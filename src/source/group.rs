@@ -17,17 +17,22 @@ use tokio::sync::mpsc;
 use super::command::Event;
 use super::poller::SEEK;
 use crate::branch::Branch;
+use crate::commit::Lease;
 use crate::event::Mark;
 use crate::route::Router;
+use crate::supervise::{Progress, Steps};
 
 /// The consumer's context.
 pub(super) struct Group {
     pub(super) branch: Arc<Branch>,
+    pub(super) lease: Arc<Lease>,
     pub(super) router: Mutex<Router>,
     pub(super) committed: Mutex<BTreeMap<i32, i64>>,
     pub(super) assigned: Mutex<BTreeSet<i32>>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) runtime: tokio::runtime::Handle,
+    pub(super) progress: Progress,
+    pub(super) steps: Steps,
 }
 
 // === impl Group ===
@@ -40,6 +45,8 @@ impl Group {
         partitions: &[i32],
         deadline: Duration,
     ) {
+        // Each part of it has a deadline.
+        let _waiting = self.progress.waiting("the drain");
         if let Err(gone) = lock(&self.router).flush() {
             tracing::warn!(branch = self.branch.name, "{gone}");
         }
@@ -72,8 +79,10 @@ impl Group {
             }
         }
         for partition in partitions {
-            ledger.close(*partition);
-            self.branch.stats.forget_partition(*partition);
+            self.lease.close(*partition);
+            if self.lease.holds() {
+                self.branch.stats.forget_partition(*partition);
+            }
         }
         let mut known = lock(&self.committed);
         let mut assigned = lock(&self.assigned);
@@ -182,6 +191,8 @@ impl ConsumerContext for Group {
                     .collect()
             };
             if !ours.is_empty() {
+                // A rebalance has no way to fail: the failure that is planned here ends the source by itself.
+                let _ = self.steps.at("drain");
                 self.give_up(consumer, &ours, self.drain_deadline());
                 self.tell(Event::Revoked(ours));
             }

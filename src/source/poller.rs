@@ -26,9 +26,10 @@ use super::command::{Command, Event};
 use super::consumer_config;
 use super::group::{Group, list, lock};
 use crate::branch::Branch;
-use crate::commit::Ledger;
+use crate::commit::{Lease, Ledger};
 use crate::event::{Headers, Mark, Position};
 use crate::route::{Incoming, Router};
+use crate::supervise::{Exit, Progress, Steps};
 
 /// Records between the watermarks and the last ones taken: bounds the ledger, not the payloads.
 pub(super) const MOST_RECORDS: usize = 200_000;
@@ -41,20 +42,31 @@ pub(super) const SEEK: Duration = Duration::from_secs(5);
 /// A chunk waits at most this long for more records while others keep coming.
 const FLUSH: Duration = Duration::from_millis(5);
 
+/// What a poller is given.
+pub(super) struct Means {
+    pub(super) branch: Arc<Branch>,
+    pub(super) lease: Arc<Lease>,
+    pub(super) router: Router,
+    pub(super) committed: BTreeMap<i32, i64>,
+    pub(super) commands: Receiver<Command>,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) runtime: tokio::runtime::Handle,
+    pub(super) progress: Progress,
+    pub(super) steps: Steps,
+    /// Counts the threads that live.
+    pub(super) alive: Arc<()>,
+}
+
 /// Runs the poll loop to its end; for a thread of its own.
-pub fn run(
-    branch: Arc<Branch>,
-    router: Router,
-    committed: BTreeMap<i32, i64>,
-    commands: Receiver<Command>,
-    events: mpsc::Sender<Event>,
-    runtime: tokio::runtime::Handle,
-) {
-    let to = events.clone();
-    let ended = catch_unwind(AssertUnwindSafe(move || {
-        Poller::new(branch, router, committed, commands, events, runtime)?.run()
-    }));
-    let ended = ended.unwrap_or_else(|_| Err("the poll loop panicked".to_owned()));
+pub(super) fn run(means: Means) {
+    let (to, _alive) = (means.events.clone(), Arc::clone(&means.alive));
+    let ended = catch_unwind(AssertUnwindSafe(move || Poller::new(means)?.run()));
+    let ended = ended.unwrap_or_else(|panic| {
+        let Exit::Panicked(why) = Exit::from_panic(&*panic) else {
+            return Err("the poll loop panicked".to_owned());
+        };
+        Err(format!("the poll loop panicked: {why}"))
+    });
     // The source may be gone already; then nobody waits for this.
     let _ = to.blocking_send(Event::Ended(ended));
 }
@@ -75,23 +87,22 @@ pub(super) struct Poller {
 // === impl Poller ===
 
 impl Poller {
-    fn new(
-        branch: Arc<Branch>,
-        router: Router,
-        committed: BTreeMap<i32, i64>,
-        commands: Receiver<Command>,
-        events: mpsc::Sender<Event>,
-        runtime: tokio::runtime::Handle,
-    ) -> Result<Self, String> {
-        let config = consumer_config(&branch.settings.kafka, &branch.name);
-        let topic = branch.topic().name.clone();
+    fn new(means: Means) -> Result<Self, String> {
+        let config = consumer_config(&means.branch.settings.kafka, &means.branch.name);
+        let topic = means.branch.topic().name.clone();
+        let commands = means.commands;
+        // It turns for as long as it lives, whether records come or not: rebalances are served so.
+        means.progress.has_work(true);
         let group = Group {
-            branch,
-            router: Mutex::new(router),
-            committed: Mutex::new(committed),
+            branch: means.branch,
+            lease: means.lease,
+            router: Mutex::new(means.router),
+            committed: Mutex::new(means.committed),
             assigned: Mutex::default(),
-            events,
-            runtime,
+            events: means.events,
+            runtime: means.runtime,
+            progress: means.progress,
+            steps: means.steps,
         };
         let consumer = BaseConsumer::from_config_and_context(&config, group)
             .map_err(|e| format!("no consumer can be made of these settings: {e}"))?;
@@ -112,6 +123,7 @@ impl Poller {
 
     fn run(mut self) -> Result<(), String> {
         loop {
+            self.turn()?;
             if let Some(deadline) = self.stopping {
                 return self.stop(deadline);
             }
@@ -225,11 +237,19 @@ impl Poller {
         }
     }
 
+    /// One turn of the loop.
+    pub(super) fn turn(&self) -> Result<(), String> {
+        let group = self.group();
+        group.progress.did(0);
+        group.steps.at("poll").map_err(|e| e.to_string())
+    }
+
     pub(super) fn obey(&mut self, command: Command) -> Result<(), String> {
+        self.group().progress.did(0);
         match command {
             Command::Begin { mark, committed } => self.begin(mark, committed),
             Command::Rewind(partition) => {
-                if let Some(offset) = self.ledger().rewind(partition) {
+                if let Some(offset) = self.lease().rewind(partition) {
                     let branch = &self.group().branch;
                     tracing::warn!(
                         branch = branch.name,
@@ -244,8 +264,9 @@ impl Poller {
                 Ok(())
             }
             Command::Commit(marks) => {
-                self.group()
-                    .commit(&self.consumer, marks, CommitMode::Async);
+                let group = self.group();
+                group.steps.at("commit").map_err(|e| e.to_string())?;
+                group.commit(&self.consumer, marks, CommitMode::Async);
                 Ok(())
             }
             Command::Stop(_) => Ok(()),
@@ -257,10 +278,10 @@ impl Poller {
         if !lock(&group.assigned).contains(&mark.partition) {
             return Ok(());
         }
-        self.ledger().close(mark.partition);
+        self.lease().close(mark.partition);
         self.drop_held(mark.partition);
         if self.seek(mark)? {
-            self.ledger().open(mark.partition, mark.offset);
+            self.lease().open(mark.partition, mark.offset);
             let group = self.group();
             let committed = {
                 let mut known = lock(&group.committed);
@@ -284,9 +305,11 @@ impl Poller {
     pub(super) fn seek(&self, mark: Mark) -> Result<bool, String> {
         let group = self.group();
         let topic = &group.branch.topic().name;
+        let waiting = group.progress.waiting("kafka");
         let sought = self
             .consumer
             .seek(topic, mark.partition, Offset::Offset(mark.offset), SEEK);
+        drop(waiting);
         match sought {
             Ok(()) => Ok(true),
             Err(why) => {
@@ -297,7 +320,7 @@ impl Poller {
                     offset = mark.offset,
                     "seeking: {why}; trying again"
                 );
-                self.ledger().close(mark.partition);
+                self.lease().close(mark.partition);
                 group
                     .events
                     .blocking_send(Event::Lost(mark.partition))
@@ -331,6 +354,7 @@ impl Poller {
     /// Stops taking, drains, commits, leaves.
     fn stop(self, deadline: Duration) -> Result<(), String> {
         let group = Arc::clone(self.consumer.context());
+        group.steps.at("drain").map_err(|e| e.to_string())?;
         let partitions: Vec<i32> = lock(&group.assigned).iter().copied().collect();
         group.give_up(&self.consumer, &partitions, deadline);
         // Closing calls back with a revocation, which finds everything given up already.
@@ -340,6 +364,10 @@ impl Poller {
 
     pub(super) fn group(&self) -> &Group {
         self.consumer.context()
+    }
+
+    pub(super) fn lease(&self) -> &Lease {
+        &self.group().lease
     }
 
     pub(super) fn ledger(&self) -> Arc<Ledger> {
@@ -381,9 +409,9 @@ fn offer(
         partition: message.partition(),
         offset: message.offset(),
     };
+    group.steps.at("route").map_err(|e| e.to_string())?;
     let claim = group
-        .branch
-        .ledger
+        .lease
         .take(position)
         .map_err(|e| format!("{} {position}: {e}", group.branch.topic().name))?;
     match claim {

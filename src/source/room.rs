@@ -23,6 +23,7 @@ impl Poller {
         self.flush()?;
         let started = Instant::now();
         loop {
+            self.turn()?;
             let bytes = self.held.as_ref().map_or(0, size_of_held);
             let group = self.group();
             let (budget, ledger) = (Arc::clone(&group.branch.budget), self.ledger());

@@ -14,19 +14,29 @@ use super::job::Job;
 use crate::branch::{Branch, Judge, now_ms};
 use crate::commit::Resolution;
 use crate::event::{Position, Version};
-use crate::retry::Delays;
+use crate::retry::{Because, Delays, Server};
 use crate::sink::dead_letter::Letter;
 use crate::sink::{Failure, Outcome, Sink, SinkError};
+use crate::supervise::{Planned, Progress, Steps};
 
 /// How often an outage that goes on is logged.
 const REMIND: Duration = Duration::from_secs(30);
 
 /// Writes a job; returns it for its memory once everything in it is settled or given up.
-pub async fn deliver(branch: Arc<Branch>, sink: Arc<dyn Sink>, job: Job) -> Job {
+pub async fn deliver(
+    branch: Arc<Branch>,
+    sink: Arc<dyn Sink>,
+    progress: Progress,
+    steps: Steps,
+    job: Job,
+) -> Job {
+    progress.has_work(true);
     let mut d = Delivery {
         select: job.live(),
         branch,
         sink,
+        progress,
+        steps,
         job,
         delays: Delays::server(),
         part: usize::MAX,
@@ -41,7 +51,11 @@ pub async fn deliver(branch: Arc<Branch>, sink: Arc<dyn Sink>, job: Job) -> Job 
         if !std::mem::take(&mut first) {
             d.drop_stale();
         }
-        d.attempt().await;
+        // A planned failure ends the worker by itself; what it leaves is read again.
+        if d.attempt().await.is_err() {
+            break;
+        }
+        d.progress.did(0);
     }
     d.job
 }
@@ -49,6 +63,8 @@ pub async fn deliver(branch: Arc<Branch>, sink: Arc<dyn Sink>, job: Job) -> Job 
 struct Delivery {
     branch: Arc<Branch>,
     sink: Arc<dyn Sink>,
+    progress: Progress,
+    steps: Steps,
     job: Job,
     /// Live writes that are not settled.
     select: Vec<u32>,
@@ -61,11 +77,14 @@ struct Delivery {
 }
 
 impl Delivery {
-    async fn attempt(&mut self) {
+    async fn attempt(&mut self) -> Result<(), Planned> {
+        self.steps.pass("write").await?;
         let now: Vec<u32> = self.select.iter().copied().take(self.part).collect();
         let acknowledged = self.branch.ledger.watermarks_of(self.job.partitions());
         let started = Instant::now();
-        let answer = self.sink.write(self.job.batch(), &now, &acknowledged).await;
+        let written = self.sink.write(self.job.batch(), &now, &acknowledged);
+        let answer = self.progress.wait("the sink", written).await;
+        self.steps.pass("resolve").await?;
         let stats = &self.branch.stats;
         match answer {
             Ok(outcomes) if outcomes.len() == now.len() => {
@@ -77,9 +96,11 @@ impl Delivery {
             }
             Ok(outcomes) => {
                 let why = format!("{} answers to {} writes", outcomes.len(), now.len());
-                self.unavailable(&why, true).await;
+                self.unavailable(&why, true, Because::Refused).await;
             }
-            Err(SinkError::Unavailable { detail, alarm }) => self.unavailable(&detail, alarm).await,
+            Err(SinkError::Unavailable { detail, alarm }) => {
+                self.unavailable(&detail, alarm, Because::Away).await;
+            }
             Err(SinkError::TooLarge(detail)) => {
                 if now.len() > 1 {
                     self.part = now.len().div_ceil(2);
@@ -106,6 +127,7 @@ impl Delivery {
             }
             Err(SinkError::Refused(why)) => self.branch.halt(why),
         }
+        Ok(())
     }
 
     async fn take_outcomes(&mut self, now: &[u32], outcomes: Vec<Outcome>) {
@@ -153,6 +175,7 @@ impl Delivery {
         let rest = self.select.split_off(now.len().min(self.select.len()));
         self.select = again;
         self.select.extend(rest);
+        self.progress.did(resolved.len() as u64);
         self.branch.ledger.resolve(resolved);
         if halt && !rejected.is_empty() {
             let kinds: Vec<&str> = rejected.iter().map(|r| &*r.1.kind).collect();
@@ -173,9 +196,13 @@ impl Delivery {
         match retry {
             Some(failure) => {
                 let why = format!("{}: {}", failure.kind, failure.detail);
-                self.unavailable(&why, failure.alarm).await;
+                self.unavailable(&why, failure.alarm, Because::Refused)
+                    .await;
             }
-            None => self.delays.reset(),
+            None => {
+                self.delays.reset();
+                self.branch.server.answered();
+            }
         }
     }
 
@@ -197,7 +224,7 @@ impl Delivery {
             };
             let claim = self.job.claim(write);
             let alive = || claim.is_some_and(|c| self.branch.ledger.is_current(&c));
-            if !bury(&self.branch, &letter, alive).await {
+            if !bury(&self.branch, &self.progress, &letter, alive).await {
                 return;
             }
         }
@@ -237,7 +264,8 @@ impl Delivery {
             let end = match ends.entry(position.partition) {
                 Entry::Occupied(known) => *known.get(),
                 Entry::Vacant(new) => {
-                    let asked = self.branch.probe.watermarks(position.partition).await;
+                    let asked = self.branch.probe.watermarks(position.partition);
+                    let asked = self.progress.wait("kafka", asked).await;
                     let end = asked.map(|(_, end)| end).map_err(|why| unknown = Some(why));
                     *new.insert(end.ok())
                 }
@@ -261,7 +289,13 @@ impl Delivery {
         }
         self.branch.ledger.resolve(resolved);
         if let Some(why) = unknown {
-            self.unavailable(&why.to_string(), false).await;
+            self.unavailable_of(
+                Arc::clone(&self.branch.kafka),
+                &why.to_string(),
+                false,
+                Because::Away,
+            )
+            .await;
         }
     }
 
@@ -276,7 +310,19 @@ impl Delivery {
             .retain(|w| job.claim(*w).is_some_and(|c| ledger.is_current(&c)));
     }
 
-    async fn unavailable(&mut self, why: &str, alarm: bool) {
+    async fn unavailable(&mut self, why: &str, alarm: bool, because: Because) {
+        let server = Arc::clone(&self.branch.server);
+        self.unavailable_of(server, why, alarm, because).await;
+    }
+
+    /// Waits until `server` may be tried again, or the branch halts.
+    async fn unavailable_of(
+        &mut self,
+        server: Arc<Server>,
+        why: &str,
+        alarm: bool,
+        because: Because,
+    ) {
         let stats = &self.branch.stats;
         stats.retried.fetch_add(1, Ordering::Relaxed);
         let delay = self.delays.next_delay();
@@ -297,9 +343,10 @@ impl Delivery {
                 tracing::warn!(branch, topic, at, ?delay, "{why}; trying again");
             }
         }
+        let _waiting = self.progress.waiting("the next attempt");
         let mut state = self.branch.control.watch();
         tokio::select! {
-            () = tokio::time::sleep(delay) => {}
+            () = server.after(delay, because) => {}
             _ = state.wait_for(|s| matches!(s, crate::branch::State::Halted(_))) => {}
         }
     }
@@ -307,11 +354,17 @@ impl Delivery {
 
 /// Puts a record into the dead-letter topic, for as long as it takes and `alive` holds; says whether it is
 /// there.
-pub async fn bury(branch: &Branch, letter: &Letter<'_>, alive: impl Fn() -> bool) -> bool {
+pub async fn bury(
+    branch: &Branch,
+    progress: &Progress,
+    letter: &Letter<'_>,
+    alive: impl Fn() -> bool,
+) -> bool {
     let mut delays = Delays::server();
     while alive() && !branch.control.is_halted() {
-        match branch.dead.send(letter).await {
+        match progress.wait("kafka", branch.dead.send(letter)).await {
             Ok(()) => {
+                branch.kafka.answered();
                 branch.stats.reason(letter.reason);
                 tracing::error!(
                     branch = branch.name,
@@ -334,7 +387,8 @@ pub async fn bury(branch: &Branch, letter: &Letter<'_>, alive: impl Fn() -> bool
                     ?delay,
                     "the dead-letter topic does not take it: {why}; trying again"
                 );
-                tokio::time::sleep(delay).await;
+                let again = branch.kafka.after(delay, Because::Away);
+                progress.wait("kafka", again).await;
             }
         }
     }

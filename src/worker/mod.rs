@@ -19,6 +19,7 @@ use crate::event::{Shape, SourcePosition, Version};
 use crate::route::{Chunk, Deliver};
 use crate::sink::Sink;
 use crate::sink::dead_letter::Letter;
+use crate::supervise::Incarnation;
 use crate::transform::Projection;
 use deliver::{bury, deliver};
 use job::{Added, Job};
@@ -26,6 +27,7 @@ use job::{Added, Job};
 /// A worker actor.
 pub struct Worker {
     branch: Arc<Branch>,
+    incarnation: Incarnation,
     decoder: Box<dyn Decoder>,
     projection: Projection,
     sink: Arc<dyn Sink>,
@@ -60,9 +62,14 @@ struct Seen {
 // === impl Worker ===
 
 impl Worker {
+    /// The steps at which tests may make it fail.
+    pub const STEPS: &'static [&'static str] =
+        &["receive", "decode", "dispatch", "write", "resolve", "bury"];
+
     /// A worker of `branch` that writes through `sink`.
     pub fn new(
         branch: Arc<Branch>,
+        incarnation: Incarnation,
         decoder: Box<dyn Decoder>,
         projection: Projection,
         sink: Arc<dyn Sink>,
@@ -70,6 +77,7 @@ impl Worker {
         let shape = branch.hub.shape();
         Self {
             branch,
+            incarnation,
             decoder,
             projection,
             sink,
@@ -90,6 +98,10 @@ impl Worker {
         let Some((claim, record)) = chunk.get(index) else {
             return;
         };
+        // A planned failure ends the worker by itself, and what it leaves is read again.
+        if self.incarnation.steps.at("decode").is_err() {
+            return;
+        }
         let topic = self.branch.topic();
         if topic.partitioner.is_some()
             && let Some(key) = record.key
@@ -155,7 +167,13 @@ impl Worker {
             ));
         }
         let (branch, chunk) = (Arc::clone(&self.branch), Arc::clone(chunk));
+        let progress = self.incarnation.progress.activity("a dead letter");
+        let steps = self.incarnation.steps.clone();
         let buried = async move {
+            progress.has_work(true);
+            if steps.pass("bury").await.is_err() {
+                return;
+            }
             let Some((_, record)) = chunk.get(index) else {
                 return;
             };
@@ -165,7 +183,8 @@ impl Worker {
                 reason: why.reason.name(),
                 detail: &why.detail,
             };
-            if bury(&branch, &letter, || branch.ledger.is_current(&claim)).await {
+            let alive = || branch.ledger.is_current(&claim);
+            if bury(&branch, &progress, &letter, alive).await {
                 branch.ledger.resolve([(claim, Resolution::DeadLettered)]);
             }
         };
@@ -250,8 +269,17 @@ impl Worker {
             let Some(job) = self.ready.pop_front() else {
                 return;
             };
+            if self.incarnation.steps.at("dispatch").is_err() {
+                return;
+            }
             self.in_flight += 1;
-            let delivered = deliver(Arc::clone(&self.branch), Arc::clone(&self.sink), job);
+            let delivered = deliver(
+                Arc::clone(&self.branch),
+                Arc::clone(&self.sink),
+                self.incarnation.progress.activity("a delivery"),
+                self.incarnation.steps.clone(),
+                job,
+            );
             ctx.spawn(delivered.into_actor(self).map(|mut job, worker, ctx| {
                 worker.in_flight -= 1;
                 job.clear();
@@ -272,8 +300,14 @@ impl Handler<Deliver> for Worker {
     type Result = ();
 
     fn handle(&mut self, Deliver(chunk): Deliver, ctx: &mut Self::Context) {
+        let progress = self.incarnation.progress.clone();
+        progress.has_work(true);
+        if self.incarnation.steps.at("receive").is_err() {
+            return;
+        }
         self.backlog.push_back(chunk);
         self.work(ctx);
+        progress.has_work(false);
     }
 }
 

@@ -17,3 +17,4 @@ mod live_auth;
 mod live_rooms;
 mod redis_sink;
 mod stack;
+mod supervise;

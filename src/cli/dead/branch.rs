@@ -10,7 +10,7 @@ use crate::config::{Deletes, PipelineSpec, Settings, SinkSpec};
 use crate::decode::{self, DecodeError, Decoder};
 use crate::event::partition::predicted_partition;
 use crate::event::{Batch, Body, Changes, Origin, Pass, Position, Record, Version};
-use crate::retry::Delays;
+use crate::retry::{Because, Delays, Server};
 use crate::sink::{Outcome, Sink, SinkError, SinkHub, registry};
 use crate::source::Probe;
 use crate::transform::Projection;
@@ -46,6 +46,7 @@ pub(super) struct Branch {
     spec: SinkSpec,
     probe: Probe,
     hub: Arc<dyn SinkHub>,
+    server: Arc<Server>,
     sink: Arc<dyn Sink>,
     decoder: Box<dyn Decoder>,
     projection: Projection,
@@ -73,6 +74,7 @@ impl Branch {
         let group = format!("{}.{}", pipeline.name, spec.name);
         Ok(Self {
             probe: Probe::new(&settings.kafka, Arc::clone(&pipeline.topic), &group)?,
+            server: registry::server(settings, spec),
             sink: hub.connect()?,
             decoder: decode::decoder(pipeline.topic.format),
             projection: registry::projection(pipeline, spec)?,
@@ -251,7 +253,7 @@ impl Branch {
             if attempts >= ATTEMPTS {
                 return Verdict::Failed(why);
             }
-            tokio::time::sleep(delays.next_delay()).await;
+            self.server.again(&mut delays, Because::Refused).await;
         }
         if let Some(held) = by
             && let Err(verdict) = self.exists(held, position).await

@@ -15,11 +15,10 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::TopicSpec;
+use crate::retry::{self, Because, Delays};
 
 /// How long the broker may take for one answer.
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Between two questions.
-const ASK_EVERY: Duration = Duration::from_millis(100);
 /// What a dead letter's headers may take beyond the record itself: a reason of 1 KB, names and numbers.
 const DEAD_LETTER_HEADERS: u64 = 64 << 10;
 /// The broker's own limit for one record's batch, where a topic sets none.
@@ -93,11 +92,12 @@ impl Kafka {
         // A topic just made reaches the broker's own metadata a moment later.
         let reader = self.reader(None)?;
         let made = Instant::now();
+        let (server, mut delays) = (retry::server("kafka of the demo"), Delays::server());
         let there = loop {
             match reader.ends(&spec.name).await {
                 Ok(ends) => break ends.len(),
                 Err(e) if made.elapsed() > TIMEOUT => return Err(e),
-                Err(_) => tokio::time::sleep(ASK_EVERY).await,
+                Err(_) => server.again(&mut delays, Because::Refused).await,
             }
         };
         ensure!(

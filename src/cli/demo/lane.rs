@@ -8,7 +8,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::kafka::Offsets;
 use crate::branch::{Branch, State};
-use crate::config::{PipelineSpec, Settings};
+use crate::config::{AdminSettings, PipelineSpec, Settings};
 use crate::ops::admin::{self, AdminServer};
 use crate::ops::{Lanes, Subject};
 use crate::supervise::Tree;
@@ -83,7 +83,13 @@ impl InProcess {
         let tree = Arc::new(Tree::default());
         let failure = Arc::new(OnceLock::new());
         let lanes = Lanes::new(Arc::clone(&tree));
-        let serve = |at| admin::serve(at, Arc::clone(&lanes) as Arc<dyn Subject>);
+        let serve = |listen| {
+            let settings = AdminSettings {
+                listen,
+                ..settings.admin.clone()
+            };
+            admin::serve(&settings, Arc::clone(&lanes) as Arc<dyn Subject>)
+        };
         let listen = settings.admin.listen;
         let admin = serve(listen)
             .or_else(|_| serve(SocketAddr::new(listen.ip(), 0)))

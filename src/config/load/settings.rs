@@ -99,6 +99,7 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
     let redis = redis(values, problems);
     let nats = settings_live::nats(values, problems);
     let live = settings_live::live(values, problems);
+    let token = admin_token(values, problems);
     let filter = values.text("log.filter").unwrap_or_default();
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
         let message = format!("log.filter is not a filter such as \"twolane=debug,info\": {error}");
@@ -112,6 +113,7 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
         live: live?,
         admin: AdminSettings {
             listen: values.address("admin.listen")?,
+            token,
         },
         log: LogSettings {
             format: match values.text("log.format")?.as_str() {
@@ -285,6 +287,30 @@ fn redis(values: &Values, problems: &mut Problems) -> Option<RedisSettings> {
         ca_file,
         timeout: values.duration("redis.timeout")?,
     })
+}
+
+/// A short token can be guessed, since whoever reaches the admin address may try as often as they like.
+const SHORTEST_TOKEN: usize = 16;
+
+fn admin_token(values: &Values, problems: &mut Problems) -> Option<Secret> {
+    let token = secret(values, "admin.token", "admin.token_file", problems)?;
+    let place = if values.given("admin.token_file") {
+        values.place("admin.token_file")
+    } else {
+        values.place("admin.token")
+    };
+    let text = token.expose();
+    if text.len() < SHORTEST_TOKEN || !text.bytes().all(|b| b.is_ascii_graphic()) {
+        problems.add(
+            place,
+            format!(
+                "the admin token has fewer than {SHORTEST_TOKEN} characters, or some that no header can hold: make one with \
+                 `openssl rand -hex 24`"
+            ),
+        );
+        return None;
+    }
+    Some(token)
 }
 
 pub(super) fn pair(

@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 51] = [
+pub(crate) static SETTINGS: [Field; 53] = [
     Field::new(
         "topics_dir",
         Kind::Path,
@@ -28,8 +28,8 @@ pub(crate) static SETTINGS: [Field; 51] = [
         "The rebalance protocol: `classic` (cooperative-sticky), which every broker knows, or `consumer` (KIP-848, brokers from 4.0 on).",
     )
     .default("classic"),
-    // Below 6 s brokers refuse by default (`group.min.session.timeout.ms`); above 5 min it would pass the
-    // client's `max.poll.interval.ms`.
+    // Below 6 s brokers refuse by default (`group.min.session.timeout.ms`), above 30 min as well; past 5 min a
+    // killed process' partitions would stand still longer than anybody wants.
     Field::new(
         "kafka.session_timeout",
         Kind::millis(6_000, 300_000),
@@ -189,6 +189,12 @@ pub(crate) static SETTINGS: [Field; 51] = [
         "Where health, metrics and the admin API are served.",
     )
     .default("127.0.0.1:9464"),
+    Field::new(
+        "admin.token",
+        Kind::Secret,
+        "What a request that changes something (`POST /actors/{id}/restart`, `POST /chaos`) must carry as `Authorization: Bearer …`; at least 16 characters. Without it such requests are refused.",
+    ),
+    Field::new("admin.token_file", Kind::Path, "A file that holds the token, instead of it."),
     Field::new(
         "log.format",
         Kind::Choice(&["human", "json"]),

@@ -167,6 +167,7 @@ impl Rooms {
             mailbox: 1,
             max_restarts: 5,
             within: Duration::from_secs(60),
+            ..ChildSpec::default()
         };
         let keeper = supervise::start(&keeping, parts.tree, spec, made);
         Ok(Self(Arc::new(Inner {

@@ -106,6 +106,7 @@ impl Table {
             mailbox: places as usize + 1,
             max_restarts: RESTARTS,
             within: Duration::from_secs(60),
+            ..ChildSpec::default()
         };
         let arbiter = &self.arbiters[number as usize % self.arbiters.len()];
         let factory = {

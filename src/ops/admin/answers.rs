@@ -1,28 +1,31 @@
 //! The answers, all of them JSON but for the metrics. An error is `{"error": one sentence}`.
 
-use std::net::{IpAddr, SocketAddr};
-
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header;
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 use serde_json::json;
 
-use super::Shared;
+use super::{Shared, permit};
 use crate::ops::metrics::CONTENT_TYPE;
 use crate::ops::view::{BranchView, ChildView, Resumed};
+use crate::supervise::Asked;
 
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 11] = [
     "GET /live",
     "GET /ready",
     "GET /metrics",
     "GET /pipelines",
     "GET /actors",
     "GET /rooms",
+    "POST /actors/{id}/restart",
+    "GET /chaos",
+    "POST /chaos",
+    "DELETE /chaos",
     "POST /pipelines/{pipeline}/{sink}/resume",
 ];
 
-type State = web::Data<Shared>;
+pub(super) type State = web::Data<Shared>;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     let read = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
@@ -33,6 +36,13 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(only("/pipelines", "GET", read().to(pipelines)))
         .service(only("/actors", "GET", read().to(actors)))
         .service(only("/rooms", "GET", read().to(rooms)))
+        // A name may hold slashes.
+        .service(only(
+            "/actors/{id:.+}/restart",
+            "POST",
+            web::post().to(restart),
+        ))
+        .service(super::chaos::resource())
         .service(only(
             "/pipelines/{pipeline}/{sink}/resume",
             "POST",
@@ -56,7 +66,7 @@ fn only(path: &'static str, allowed: &'static str, route: Route) -> Resource {
         .default_service(web::to(other))
 }
 
-fn answer(status: StatusCode, body: &impl Serialize) -> HttpResponse {
+pub(super) fn answer(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     match serde_json::to_string_pretty(body) {
         Ok(mut text) => {
             text.push('\n');
@@ -69,7 +79,7 @@ fn answer(status: StatusCode, body: &impl Serialize) -> HttpResponse {
     }
 }
 
-fn error(status: StatusCode, sentence: &str) -> HttpResponse {
+pub(super) fn error(status: StatusCode, sentence: &str) -> HttpResponse {
     answer(status, &json!({ "error": sentence }))
 }
 
@@ -191,7 +201,29 @@ async fn pipelines(shared: State) -> HttpResponse {
 }
 
 async fn actors(shared: State) -> HttpResponse {
-    answer(StatusCode::OK, &shared.subject.children())
+    answer(StatusCode::OK, &shared.subject.tree())
+}
+
+async fn restart(request: HttpRequest, path: web::Path<String>, shared: State) -> HttpResponse {
+    let id = path.into_inner();
+    if let Err(refused) = permit::token(&request, shared.token.as_ref()) {
+        return refused.answer();
+    }
+    let who = permit::peer(&request);
+    match shared.subject.restart(&id, &who) {
+        Asked::Restarting => {
+            tracing::info!(child = id, who, "a restart was asked for");
+            answer(StatusCode::ACCEPTED, &json!({ "restarting": id }))
+        }
+        Asked::Ended => error(
+            StatusCode::CONFLICT,
+            &format!("{id} has ended, and is not to be made anew"),
+        ),
+        Asked::Unknown => error(
+            StatusCode::NOT_FOUND,
+            &format!("this process has no actor or supervisor {id:?}: GET /actors shows them"),
+        ),
+    }
 }
 
 async fn rooms(shared: State) -> HttpResponse {
@@ -211,7 +243,9 @@ async fn resume(
 ) -> HttpResponse {
     let (pipeline, sink) = path.into_inner();
     let local = request.app_config().local_addr();
-    if let Err(why) = allowed(request.peer_addr(), local, request.headers()) {
+    if permit::token(&request, shared.token.as_ref()).is_err()
+        && let Err(why) = permit::here(request.peer_addr(), local, request.headers())
+    {
         return error(StatusCode::FORBIDDEN, &why);
     }
     match shared.subject.resume(&pipeline, &sink) {
@@ -237,61 +271,5 @@ async fn resume(
             let body = json!({ "error": sentence, "known": known });
             answer(StatusCode::NOT_FOUND, &body)
         }
-    }
-}
-
-/// Whether a request may change something: from this machine, and not out of a web page. The peer is the
-/// connection's own; headers that name another are not asked.
-fn allowed(peer: Option<SocketAddr>, local: SocketAddr, headers: &HeaderMap) -> Result<(), String> {
-    let here = |ip: IpAddr| {
-        let (ip, local) = (ip.to_canonical(), local.ip().to_canonical());
-        ip.is_loopback() || (ip == local && !local.is_unspecified())
-    };
-    match peer {
-        Some(peer) if here(peer.ip()) => {}
-        Some(peer) => {
-            return Err(format!(
-                "a branch is resumed from the machine that it runs on, since this address asks for no password; this request \
-                 came from {}",
-                peer.ip()
-            ));
-        }
-        None => return Err("this connection does not say where it comes from".to_owned()),
-    }
-    if headers.contains_key(header::ORIGIN) {
-        return Err(
-            "web pages may not resume a branch: send the request without an Origin header"
-                .to_owned(),
-        );
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_this_machine_may_change_something() {
-        let may = |peer: &str, local: &str| {
-            let peer = Some(SocketAddr::new(peer.parse().unwrap(), 40_000));
-            let local = SocketAddr::new(local.parse().unwrap(), 9_464);
-            allowed(peer, local, &HeaderMap::new()).is_ok()
-        };
-        assert!(may("127.0.0.1", "0.0.0.0"));
-        assert!(may("::1", "::"));
-        assert!(may("::ffff:127.0.0.1", "::"));
-        assert!(may("10.0.0.5", "10.0.0.5"));
-        assert!(!may("10.0.0.6", "10.0.0.5"));
-        assert!(!may("10.0.0.6", "0.0.0.0"));
-        assert!(!may("0.0.0.0", "0.0.0.0"));
-        assert!(
-            allowed(
-                None,
-                SocketAddr::from(([127, 0, 0, 1], 1)),
-                &HeaderMap::new()
-            )
-            .is_err()
-        );
     }
 }

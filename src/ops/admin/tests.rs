@@ -7,13 +7,18 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
 use crate::ops::view::testing::{branch, child};
-use crate::ops::view::{BranchView, ChildView, Resumed};
+use crate::ops::view::{BranchView, ChildView, NodeView, Resumed};
+use crate::supervise::{Asked, Chaos};
+
+const TOKEN: &str = "0123456789abcdef";
 
 #[derive(Default)]
 struct Fake {
     branches: Option<Vec<BranchView>>,
     children: Vec<ChildView>,
     resumed: AtomicUsize,
+    restarted: std::sync::Mutex<Vec<(String, String)>>,
+    chaos: Option<Arc<Chaos>>,
 }
 
 impl Subject for Fake {
@@ -22,6 +27,38 @@ impl Subject for Fake {
     }
     fn children(&self) -> Vec<ChildView> {
         self.children.clone()
+    }
+    fn tree(&self) -> NodeView {
+        let leaf = |child: &ChildView| NodeView {
+            child: child.clone(),
+            strategy: None,
+            children: vec![],
+            more: 0,
+        };
+        NodeView {
+            child: child("twolane", "running"),
+            strategy: Some("one-for-one"),
+            children: self.children.iter().map(leaf).collect(),
+            more: 3,
+        }
+    }
+    fn restart(&self, child: &str, who: &str) -> Asked {
+        match self.children.iter().find(|c| c.name == child) {
+            Some(c) if c.state == "ended" => Asked::Ended,
+            Some(_) => {
+                let mut restarted = self.restarted.lock().unwrap();
+                restarted.push((child.into(), who.into()));
+                Asked::Restarting
+            }
+            None => Asked::Unknown,
+        }
+    }
+    fn chaos(&self) -> Option<Arc<Chaos>> {
+        self.chaos.clone()
+    }
+    fn steps(&self, child: &str) -> Option<&'static [&'static str]> {
+        let known = self.children.iter().any(|c| c.name == child);
+        known.then_some(&["decode", "write"])
     }
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
         let mut all = self.branches.iter().flatten();
@@ -52,7 +89,7 @@ fn two() -> Arc<Fake> {
 async fn ask(subject: &Arc<Fake>, request: TestRequest) -> (StatusCode, String) {
     let subject: Arc<dyn Subject> = Arc::clone(subject) as Arc<dyn Subject>;
     let app = App::new()
-        .app_data(shared(subject))
+        .app_data(shared(subject, Some(Secret::new(TOKEN))))
         .configure(answers::routes);
     let app = init_service(app).await;
     let response = call_service(&app, request.to_request()).await;
@@ -125,7 +162,10 @@ async fn pipelines_show_state_tally_lag_and_actors_of_each_branch() {
     assert_eq!(body[0]["branches"][1]["actors"][0]["state"], "waiting");
 
     let (_, actors) = get(&two(), "/actors").await;
-    assert_eq!(actors[1]["last_exit"], "failed: no broker");
+    assert_eq!(actors["strategy"], "one-for-one");
+    assert_eq!(actors["children"][1]["last_exit"], "failed: no broker");
+    assert_eq!(actors["children"][1]["queue"], 0);
+    assert_eq!(actors["more"], 3);
 }
 
 #[actix::test]
@@ -159,6 +199,64 @@ async fn another_machine_and_a_web_page_may_not_resume() {
 }
 
 #[actix::test]
+async fn an_actor_is_restarted_by_name_for_whoever_has_the_token() {
+    let subject = two();
+    let far = "192.0.2.7:4000";
+    let path = "/actors/p.redis/source/restart";
+    let (status, body) = ask(&subject, post(path, far)).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    assert!(body.contains("admin.token"), "{body}");
+    let with =
+        |path: &str| post(path, far).insert_header(("Authorization", format!("Bearer {TOKEN}")));
+    assert_eq!(ask(&subject, with(path)).await.0, StatusCode::ACCEPTED);
+    let encoded = with("/actors/p.redis%2Fsource/restart");
+    assert_eq!(ask(&subject, encoded).await.0, StatusCode::ACCEPTED);
+    let (status, body) = ask(&subject, with("/actors/p.redis/sauce/restart")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("p.redis/sauce"), "{body}");
+    let restarted = subject.restarted.lock().unwrap().clone();
+    assert_eq!(
+        restarted,
+        vec![("p.redis/source".into(), "192.0.2.7".into()); 2]
+    );
+    // The token resumes a branch from afar as well.
+    let resume = with("/pipelines/p/elasticsearch/resume");
+    assert_eq!(ask(&subject, resume).await.0, StatusCode::OK);
+}
+
+#[actix::test]
+async fn failures_are_planned_only_where_that_is_allowed_and_only_at_steps_that_there_are() {
+    let plan = |actor: &str, step: &str| {
+        let body = format!(r#"{{"actor":"{actor}","step":"{step}","fault":"panic"}}"#);
+        post("/chaos", "127.0.0.1:4000")
+            .insert_header(("Authorization", format!("Bearer {TOKEN}")))
+            .set_payload(body)
+    };
+    let (status, body) = ask(&two(), plan("p.redis/source", "write")).await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert!(body.contains("--chaos"), "{body}");
+    let tree = crate::supervise::Tree::with_chaos();
+    let subject = Arc::new(Fake {
+        children: vec![child("p.redis/source", "running")],
+        chaos: Some(Arc::clone(tree.chaos())),
+        ..Fake::default()
+    });
+    let (status, _) = ask(&subject, post("/chaos", "127.0.0.1:4000")).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let (status, body) = ask(&subject, plan("p.redis/source", "wrote")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("decode, write"), "{body}");
+    let (status, _) = ask(&subject, plan("p.redis/sauce", "write")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(tree.chaos().planned().is_empty());
+    assert_eq!(
+        ask(&subject, plan("p.redis/source", "write")).await.0,
+        StatusCode::ACCEPTED
+    );
+    assert_eq!(tree.chaos().planned().len(), 1);
+}
+
+#[actix::test]
 async fn an_unknown_path_names_the_known_ones_and_a_wrong_method_the_right_one() {
     let subject = two();
     let (status, body) = get(&subject, "/").await;
@@ -188,7 +286,11 @@ async fn an_unknown_path_names_the_known_ones_and_a_wrong_method_the_right_one()
 #[actix::test]
 async fn it_serves_on_a_socket_says_who_has_the_address_and_frees_it_when_stopped() {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = serve(any, two()).unwrap();
+    let settings = |listen| AdminSettings {
+        listen,
+        token: None,
+    };
+    let server = serve(&settings(any), two()).unwrap();
     let addr = server.addr();
     let mut to = tokio::net::TcpStream::connect(addr).await.unwrap();
     let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
@@ -198,7 +300,7 @@ async fn it_serves_on_a_socket_says_who_has_the_address_and_frees_it_when_stoppe
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     assert!(text.contains("twolane_records_consumed_total{"), "{text}");
 
-    let why = serve(addr, two()).unwrap_err();
+    let why = serve(&settings(addr), two()).unwrap_err();
     assert!(
         why.starts_with(&format!("admin.listen = \"{addr}\"")),
         "{why}"
@@ -206,14 +308,18 @@ async fn it_serves_on_a_socket_says_who_has_the_address_and_frees_it_when_stoppe
     assert!(why.contains("another process has it"), "{why}");
 
     server.stop().await;
-    serve(addr, two()).unwrap().stop().await;
+    serve(&settings(addr), two()).unwrap().stop().await;
 }
 
 #[actix::test]
 async fn a_resume_over_a_socket_knows_its_peer() {
     let subject = two();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = serve(any, Arc::clone(&subject) as Arc<dyn Subject>).unwrap();
+    let settings = AdminSettings {
+        listen: any,
+        token: None,
+    };
+    let server = serve(&settings, Arc::clone(&subject) as Arc<dyn Subject>).unwrap();
     let mut to = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
     let request = "POST /pipelines/p/elasticsearch/resume HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
     to.write_all(request.as_bytes()).await.unwrap();

@@ -162,7 +162,7 @@ pub(super) const TABLE: &[Metric] = &[
     },
     Metric {
         name: "twolane_child_state",
-        help: "1 for the actor's state, 0 for the others; waiting is between two incarnations",
+        help: "1 for the actor's state, 0 for the others; waiting is between two incarnations, stopping is on the way to the end of one",
         read: ChildState,
     },
     Metric {

@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::ops::view::testing::{branch, child};
-use crate::ops::view::{BranchView, ChildView, Resumed};
+use crate::ops::view::{BranchView, ChildView, NodeView, Resumed};
+use crate::supervise::{Asked, Chaos};
 
 struct Fake(Option<Vec<BranchView>>, Vec<ChildView>);
 
@@ -13,8 +14,25 @@ impl Subject for Fake {
     fn children(&self) -> Vec<ChildView> {
         self.1.clone()
     }
+    fn tree(&self) -> NodeView {
+        NodeView {
+            child: child("twolane", "running"),
+            strategy: None,
+            children: vec![],
+            more: 0,
+        }
+    }
     fn resume(&self, _: &str, _: &str) -> Resumed {
         Resumed::Unknown
+    }
+    fn restart(&self, _: &str, _: &str) -> Asked {
+        Asked::Unknown
+    }
+    fn chaos(&self) -> Option<Arc<Chaos>> {
+        None
+    }
+    fn steps(&self, _: &str) -> Option<&'static [&'static str]> {
+        None
     }
 }
 

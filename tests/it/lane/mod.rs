@@ -6,7 +6,7 @@ mod rejections;
 mod restarts;
 pub mod rig;
 mod rules;
-mod tools;
+pub mod tools;
 mod versions;
 
 pub use rig::system;

@@ -1,0 +1,178 @@
+//! Who may change something.
+
+use std::net::{IpAddr, SocketAddr};
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderMap};
+use actix_web::{HttpRequest, HttpResponse};
+use sha2::{Digest as _, Sha256};
+
+use super::answers;
+use crate::config::Secret;
+
+/// Why a request was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It comes out of a web page.
+    Page,
+    /// No token is configured.
+    NoToken,
+    /// It carries none, or another one.
+    Wrong,
+}
+
+/// Whether a request carries the token.
+pub(super) fn token(request: &HttpRequest, token: Option<&Secret>) -> Result<(), Refused> {
+    carries(request.headers(), token)
+}
+
+fn carries(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), Refused> {
+    if headers.contains_key(header::ORIGIN) {
+        return Err(Refused::Page);
+    }
+    let token = token.ok_or(Refused::NoToken)?;
+    let given = headers.get(header::AUTHORIZATION);
+    let given = given.and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
+    if same(given.ok_or(Refused::Wrong)?, token.expose().as_bytes()) {
+        Ok(())
+    } else {
+        Err(Refused::Wrong)
+    }
+}
+
+/// Compares in a time that says nothing of where, or by how much, the two differ: their digests are of one
+/// length, and all of both is looked at.
+fn same(given: &[u8], right: &[u8]) -> bool {
+    let (given, right) = (Sha256::digest(given), Sha256::digest(right));
+    let differ = given.iter().zip(right.iter());
+    std::hint::black_box(differ.fold(0, |all, (a, b)| all | (a ^ b))) == 0
+}
+
+/// Where a request comes from, for the log.
+pub(super) fn peer(request: &HttpRequest) -> String {
+    let peer = request.peer_addr();
+    peer.map_or_else(|| "an unknown address".to_owned(), |p| p.ip().to_string())
+}
+
+// === impl Refused ===
+
+impl Refused {
+    pub(super) fn answer(self) -> HttpResponse {
+        match self {
+            Self::Page => answers::error(
+                StatusCode::FORBIDDEN,
+                "web pages may not change anything: send the request without an Origin header",
+            ),
+            Self::NoToken => answers::error(
+                StatusCode::FORBIDDEN,
+                "no token is configured: set admin.token or admin.token_file, restart, and send the request with \
+                 Authorization: Bearer <token>",
+            ),
+            Self::Wrong => {
+                let mut refused = answers::error(
+                    StatusCode::UNAUTHORIZED,
+                    "the request does not carry the token of admin.token: send Authorization: Bearer <token>",
+                );
+                refused.headers_mut().insert(
+                    header::WWW_AUTHENTICATE,
+                    header::HeaderValue::from_static("Bearer"),
+                );
+                refused
+            }
+        }
+    }
+}
+
+/// Whether a request may resume a branch without a token: from this machine, and not out of a web page. The peer is the
+/// connection's own; headers that name another are not asked.
+pub(super) fn here(
+    peer: Option<SocketAddr>,
+    local: SocketAddr,
+    headers: &HeaderMap,
+) -> Result<(), String> {
+    let ours = |ip: IpAddr| {
+        let (ip, local) = (ip.to_canonical(), local.ip().to_canonical());
+        ip.is_loopback() || (ip == local && !local.is_unspecified())
+    };
+    match peer {
+        Some(peer) if ours(peer.ip()) => {}
+        Some(peer) => {
+            return Err(format!(
+                "a branch is resumed from the machine that it runs on, or with the token of admin.token; this request \
+                 came from {}",
+                peer.ip()
+            ));
+        }
+        None => return Err("this connection does not say where it comes from".to_owned()),
+    }
+    if headers.contains_key(header::ORIGIN) {
+        return Err(
+            "web pages may not resume a branch: send the request without an Origin header"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_configured_token_is_right_and_no_page_may_send_it() {
+        let token = Secret::new("0123456789abcdef");
+        let with = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::AUTHORIZATION, value.parse().unwrap());
+            headers
+        };
+        let right = with("Bearer 0123456789abcdef");
+        assert_eq!(carries(&right, Some(&token)), Ok(()));
+        assert_eq!(carries(&right, None), Err(Refused::NoToken));
+        assert_eq!(
+            carries(&HeaderMap::new(), Some(&token)),
+            Err(Refused::Wrong)
+        );
+        for wrong in [
+            "Bearer 0123456789abcdeg",
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdef0",
+            "Basic 0123456789abcdef",
+            "0123456789abcdef",
+            "Bearer ",
+        ] {
+            assert_eq!(
+                carries(&with(wrong), Some(&token)),
+                Err(Refused::Wrong),
+                "{wrong}"
+            );
+        }
+        let mut page = right;
+        page.insert(header::ORIGIN, "http://example.com".parse().unwrap());
+        assert_eq!(carries(&page, Some(&token)), Err(Refused::Page));
+    }
+
+    #[test]
+    fn only_this_machine_may_change_something() {
+        let may = |peer: &str, local: &str| {
+            let peer = Some(SocketAddr::new(peer.parse().unwrap(), 40_000));
+            let local = SocketAddr::new(local.parse().unwrap(), 9_464);
+            here(peer, local, &HeaderMap::new()).is_ok()
+        };
+        assert!(may("127.0.0.1", "0.0.0.0"));
+        assert!(may("::1", "::"));
+        assert!(may("::ffff:127.0.0.1", "::"));
+        assert!(may("10.0.0.5", "10.0.0.5"));
+        assert!(!may("10.0.0.6", "10.0.0.5"));
+        assert!(!may("10.0.0.6", "0.0.0.0"));
+        assert!(!may("0.0.0.0", "0.0.0.0"));
+        assert!(
+            here(
+                None,
+                SocketAddr::from(([127, 0, 0, 1], 1)),
+                &HeaderMap::new()
+            )
+            .is_err()
+        );
+    }
+}
