@@ -94,7 +94,7 @@ impl LiveLane {
             worker_pending: spec.inbox.worker_pending,
         });
         let (stop, stopped) = watch::channel(false);
-        let start = |arbiter: &Arbiter, part: &str, work: Box<dyn Fn() -> Work + Send>| {
+        let start = |arbiter: &Arbiter, part: &str, work: Box<dyn Fn() -> Work + Send + Sync>| {
             let made = move |i: &Incarnation| Ok(Service::new(work(), i));
             let handle = arbiter.handle();
             supervise::start(&handle, Arc::clone(tree), child(part), made)

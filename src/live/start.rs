@@ -150,7 +150,7 @@ fn service(
     arbiter: &Arbiter,
     tree: &Arc<Tree>,
     part: &str,
-    work: impl Fn() -> Work + Send + 'static,
+    work: impl Fn() -> Work + Send + Sync + 'static,
 ) -> Child<Service> {
     let made = move |i: &Incarnation| Ok(Service::new(work(), i));
     supervise::start(&arbiter.handle(), Arc::clone(tree), child(part), made)

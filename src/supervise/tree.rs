@@ -129,12 +129,6 @@ impl Tree {
         &self.common.chaos
     }
 
-    /// Takes those off the list that have ended and are not to be restarted: of children that come and go, such
-    /// as rooms, nothing is kept.
-    pub fn forget_ended(&self) {
-        lock(&self.children).retain(|child| child.state().0 != ChildState::Ended);
-    }
-
     /// A child failed more often than it may: the process is to end with this reason.
     pub fn escalate(&self, reason: String) {
         self.common.escalate(reason);

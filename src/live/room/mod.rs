@@ -44,7 +44,7 @@ use super::redis::Redis;
 use super::viewers::{Noted, Viewers};
 use super::wire::{Comment, Entry, Refused, Shown};
 use crate::config::{LiveSpec, RedisSettings};
-use crate::supervise::{self, Child, ChildSpec, Tree};
+use crate::supervise::{self, Child, ChildSpec, ChildStatus, Tree};
 
 pub use self::stats::{Counter, REASONS, Stats};
 
@@ -78,7 +78,7 @@ pub struct Parts {
     pub redis: RedisSettings,
     /// The way to NATS.
     pub outlet: Arc<dyn Outlet>,
-    /// Where the rooms' keeper is shown. Room actors have a tree of their own: [`Rooms::tree`].
+    /// Where the rooms' keeper and their actors are shown.
     pub tree: Arc<Tree>,
     /// How long [`Rooms::stop`] may take to add what was liked.
     pub shutdown: Duration,
@@ -92,6 +92,7 @@ struct Inner {
     shared: Arc<Shared>,
     table: Arc<Table>,
     keeper: Child<Keeper>,
+    tree: Arc<Tree>,
     arbiters: Mutex<Vec<Arbiter>>,
     shutdown: Duration,
 }
@@ -152,7 +153,7 @@ impl Rooms {
         let mut handles: Vec<_> = arbiters.iter().map(Arbiter::handle).collect();
         // The keeper has one for itself, where it may build a filter for a millisecond.
         let keeping = handles.pop().unwrap_or_else(Arbiter::current);
-        let table = Arc::new(Table::new(handles, incarnation()));
+        let table = Arc::new(Table::new(handles, incarnation(), &parts.tree));
         let made = {
             let (shared, table) = (Arc::clone(&shared), Arc::clone(&table));
             move |_: &supervise::Incarnation| {
@@ -163,17 +164,18 @@ impl Rooms {
             }
         };
         let spec = ChildSpec {
-            name: "live/rooms".to_owned(),
+            name: "live/keeper".to_owned(),
             mailbox: 1,
             max_restarts: 5,
             within: Duration::from_secs(60),
             ..ChildSpec::default()
         };
-        let keeper = supervise::start(&keeping, parts.tree, spec, made);
+        let keeper = supervise::start(&keeping, &parts.tree, spec, made);
         Ok(Self(Arc::new(Inner {
             shared,
             table,
             keeper,
+            tree: parts.tree,
             arbiters: Mutex::new(arbiters),
             shutdown: parts.shutdown,
         })))
@@ -297,9 +299,11 @@ impl Rooms {
         &self.0.shared.stats
     }
 
-    /// The room actors that there are.
-    pub fn tree(&self) -> &Arc<Tree> {
-        self.0.table.tree()
+    /// The room actors that there are, as far as the tree lists them.
+    pub fn actors(&self) -> Vec<Arc<ChildStatus>> {
+        let mut all = self.0.tree.children();
+        all.retain(|child| child.name.starts_with(table::ROOM));
+        all
     }
 
     /// Takes nothing any more, adds what was liked, within the deadline, and ends every actor and thread. What

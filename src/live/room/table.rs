@@ -11,7 +11,7 @@ use super::RoomsError;
 use super::actor::RoomActor;
 use super::state::{Room, Shared};
 use crate::live::names::RoomId;
-use crate::supervise::{self, Child, ChildSpec, Tree};
+use crate::supervise::{self, Child, ChildSpec, Strategy, Supervisor, SupervisorSpec, Tree};
 
 /// Moderators' requests in the hands of one room, beside its comments.
 const REQUESTS: u32 = 16;
@@ -21,6 +21,9 @@ const EVICTED: usize = 8;
 /// A room fails again and again for a reason of its own. It is made anew each time, after ten seconds in the end,
 /// and takes nobody down with it; what it is given meanwhile is refused by time, and counted.
 const RESTARTS: u32 = u32::MAX;
+
+/// What the name of a room's actor begins with.
+pub(super) const ROOM: &str = "live/room/";
 
 /// A room and its actor.
 pub(super) struct Seat {
@@ -32,8 +35,8 @@ pub(super) struct Seat {
 pub(super) struct Table {
     rooms: RwLock<Rooms>,
     arbiters: Vec<ArbiterHandle>,
-    /// Of room actors alone: there may be thousands, which come and go.
-    tree: Arc<Tree>,
+    /// Of room actors alone: there may be thousands, which come and go and know nothing of each other.
+    supervisor: Supervisor,
     /// This process, and never another one.
     process: String,
     opened: AtomicU64,
@@ -47,22 +50,22 @@ struct Rooms {
 // === impl Table ===
 
 impl Table {
-    pub(super) fn new(arbiters: Vec<ArbiterHandle>, process: String) -> Self {
+    pub(super) fn new(arbiters: Vec<ArbiterHandle>, process: String, tree: &Arc<Tree>) -> Self {
+        let spec = SupervisorSpec {
+            name: "live/rooms".to_owned(),
+            strategy: Strategy::Independent,
+            ..SupervisorSpec::default()
+        };
         Self {
             rooms: RwLock::new(Rooms {
                 seats: HashMap::new(),
                 closed: false,
             }),
             arbiters,
-            tree: Arc::new(Tree::default()),
+            supervisor: Supervisor::start(tree, spec),
             process,
             opened: AtomicU64::new(0),
         }
-    }
-
-    /// The room actors.
-    pub(super) fn tree(&self) -> &Arc<Tree> {
-        &self.tree
     }
 
     /// Does something with a room, opened if need be. It is not stopped meanwhile; `act` must be quick.
@@ -101,7 +104,7 @@ impl Table {
         let sender = format!("{}-{number}", self.process);
         let room = Arc::new(Room::new(id.clone(), sender, places));
         let spec = ChildSpec {
-            name: format!("live/room/{id}"),
+            name: format!("{ROOM}{id}"),
             // Every message carries a permit of the room's, so that it never is full.
             mailbox: places as usize + 1,
             max_restarts: RESTARTS,
@@ -122,7 +125,7 @@ impl Table {
                 ))
             }
         };
-        let actor = supervise::start(arbiter, Arc::clone(&self.tree), spec, factory);
+        let actor = supervise::start(arbiter, &self.supervisor, spec, factory);
         shared.stats.opened.add(1);
         shared.stats.open.add(1);
         Seat { room, actor }
@@ -132,8 +135,6 @@ impl Table {
     pub(super) fn sweep(&self, shared: &Shared) {
         let mut rooms = self.write();
         self.stop_idle(&mut rooms, shared, usize::MAX);
-        drop(rooms);
-        self.tree.forget_ended();
     }
 
     /// Makes room for another: first for the price of idle rooms, then of any that hold nothing.

@@ -22,7 +22,7 @@ fn an_idle_room_is_stopped_and_opens_again_with_its_total() {
             assert_eq!(rig.totals(&room).0, 5 * round);
         }
         eventually("nothing is kept of them", async || {
-            worker.rooms.tree().children().is_empty()
+            worker.rooms.actors().is_empty()
         })
         .await;
         worker.rooms.stop().await;
