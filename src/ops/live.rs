@@ -97,3 +97,29 @@ impl LiveParts {
         }
     }
 }
+
+#[cfg(test)]
+impl LiveView {
+    /// One of every class, for tests of what shows it.
+    pub(super) fn sample() -> Self {
+        let class = |class: Class| ClassView {
+            class: class.name(),
+            pending: 0,
+            counts: Snapshot::default(),
+        };
+        Self {
+            connected: true,
+            waiting: None,
+            overloaded: false,
+            classes: Class::ALL.map(class).into(),
+            open_rooms: 1,
+            rooms_restarted: 0,
+            likes_added: 0,
+            likes_lost: 0,
+            buried: 0,
+            unproven: 0,
+            disconnects: 0,
+            overflowed: 0,
+        }
+    }
+}

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::ops::LiveView;
 use crate::ops::view::testing::{branch, child};
 use crate::ops::view::{BranchView, ChildView, NodeView, Resumed};
 use crate::supervise::{Asked, Chaos};
@@ -27,6 +28,9 @@ impl Subject for Fake {
     }
     fn children(&self) -> Vec<ChildView> {
         self.children.clone()
+    }
+    fn live(&self) -> Option<LiveView> {
+        Some(LiveView::sample())
     }
     fn tree(&self) -> NodeView {
         let leaf = |child: &ChildView| NodeView {
