@@ -53,8 +53,6 @@ pub(super) struct ConnectOptions {
     #[serde(default)]
     pub auth_token: String,
     #[serde(default)]
-    pub jwt: String,
-    #[serde(default)]
     pub user: String,
     #[serde(default)]
     pub pass: String,
@@ -141,11 +139,13 @@ impl std::fmt::Debug for ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// The token, wherever the client's library puts one.
+    /// The token: what a client's library calls a token, or else the password. (What it calls a JWT is another
+    /// thing, a user's of the server's own, and the server passes none on in this mode.)
     pub fn token(&self) -> &str {
-        [&self.auth_token, &self.jwt, &self.pass]
-            .into_iter()
-            .find(|token| !token.is_empty())
-            .map_or("", String::as_str)
+        if self.auth_token.is_empty() {
+            &self.pass
+        } else {
+            &self.auth_token
+        }
     }
 }

@@ -210,7 +210,7 @@ async fn found_stream(
 ) -> Result<Option<stream::Config>, StreamsError> {
     let label = format!("stream {name}");
     let subject = format!("STREAM.INFO.{name}");
-    match ask::<stream::Info>(jetstream, &label, subject, &()).await? {
+    match ask::<stream::Info>(jetstream, &label, subject, &json!({})).await? {
         Answer::Is(info) => Ok(Some(info.config)),
         Answer::Absent => Ok(None),
         Answer::Taken => Err(StreamsError::vanished(label)),
@@ -222,7 +222,7 @@ async fn found_consumer(
     wanted: &Consumer,
 ) -> Result<Option<consumer::Config>, StreamsError> {
     let subject = format!("CONSUMER.INFO.{}.{WORKERS}", wanted.stream);
-    match ask::<consumer::Info>(jetstream, &wanted.label(), subject, &()).await? {
+    match ask::<consumer::Info>(jetstream, &wanted.label(), subject, &json!({})).await? {
         Answer::Is(info) => Ok(Some(info.config)),
         Answer::Absent => Ok(None),
         Answer::Taken => Err(StreamsError::vanished(wanted.label())),

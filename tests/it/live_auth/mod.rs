@@ -4,5 +4,6 @@ mod callout;
 mod permissions;
 mod replies;
 mod rig;
+mod secure;
 mod streams;
 mod user;

@@ -70,7 +70,7 @@ impl User {
 
     /// Reads what comes next; false where the server has closed.
     async fn read(&mut self) -> bool {
-        let mut bytes = [0; 64 << 10];
+        let mut bytes = vec![0; 64 << 10];
         let read = tokio::time::timeout(PATIENCE, self.stream.read(&mut bytes)).await;
         match read.expect("the server says something") {
             Ok(0) | Err(_) => false,

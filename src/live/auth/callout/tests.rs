@@ -82,7 +82,6 @@ fn a_user_with_a_token_is_placed_with_its_permissions_until_it_expires() {
     let token = token("u1", false);
     for options in [
         json!({"auth_token": token}),
-        json!({"jwt": token}),
         json!({"user": "u1", "pass": token}),
     ] {
         let answer = callout.answer(&server.ask(&issuer, options), None).unwrap();
