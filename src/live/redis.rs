@@ -6,6 +6,7 @@
 //! executed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use ::redis::aio::MultiplexedConnection;
@@ -34,6 +35,8 @@ pub(super) struct Redis {
     client: Client,
     settings: RedisSettings,
     slot: Mutex<Slot>,
+    /// The last call failed.
+    out: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl Redis {
                 delays: Delays::server(),
                 not_before: None,
             }),
+            out: AtomicBool::new(false),
         }))
     }
 
@@ -90,26 +94,32 @@ impl Redis {
         patience: Duration,
         doing: &str,
     ) -> Result<Vec<Value>, Away> {
+        let late = || Away(format!("{doing}: Redis did not answer within {patience:?}"));
         let wire = match tokio::time::timeout(patience, self.wire(doing)).await {
             Ok(wire) => wire?,
             Err(_) => {
-                self.failed(None).await;
-                return Err(self.late(doing, patience));
+                let late = late();
+                // Whoever else is connecting says by himself what came of it.
+                if let Ok(mut slot) = self.slot.try_lock() {
+                    self.failed(&mut slot, &late);
+                }
+                return Err(late);
             }
         };
         let done = tokio::time::timeout(patience, self.exchange(&wire, calls, doing)).await;
-        match done {
-            Ok(Ok(values)) => {
-                self.well().await;
+        match done.unwrap_or_else(|_| Err(late())) {
+            Ok(values) => {
+                if self.out.load(Ordering::Relaxed) {
+                    self.well(&wire).await;
+                }
                 Ok(values)
             }
-            Ok(Err(away)) => {
-                self.failed(Some(&wire)).await;
+            Err(away) => {
+                let mut slot = self.slot.lock().await;
+                if wire.number == slot.made {
+                    self.failed(&mut slot, &away);
+                }
                 Err(away)
-            }
-            Err(_) => {
-                self.failed(Some(&wire)).await;
-                Err(self.late(doing, patience))
             }
         }
     }
@@ -178,24 +188,26 @@ impl Redis {
 
     /// The open connection, or a new one, unless it is too early for another attempt.
     async fn wire(&self, doing: &str) -> Result<Wire, Away> {
-        let mut slot = self.slot.lock().await;
+        let away = || Away(format!("{doing}: Redis is away; it is tried again soon"));
+        let mut slot = match self.slot.try_lock() {
+            Ok(slot) => slot,
+            // Somebody is trying again, which may take as long as the settings' timeout.
+            Err(_) if self.out.load(Ordering::Relaxed) => return Err(away()),
+            Err(_) => self.slot.lock().await,
+        };
         let connection = match &slot.open {
             Some(open) => open.clone(),
             None => {
                 if slot.not_before.is_some_and(|t| Instant::now() < t) {
-                    return Err(Away(format!(
-                        "{doing}: Redis is away; it is tried again soon"
-                    )));
+                    return Err(away());
                 }
-                let opened = self.open(doing).await;
-                match opened {
+                match self.open(doing).await {
                     Ok(open) => {
                         slot.made += 1;
                         slot.open.insert(open).clone()
                     }
                     Err(away) => {
-                        let delay = slot.delays.next_delay();
-                        slot.not_before = Some(Instant::now() + delay);
+                        self.failed(&mut slot, &away);
                         return Err(away);
                     }
                 }
@@ -217,26 +229,30 @@ impl Redis {
             .map_err(|e| Away(trouble::failed(&e, doing, &self.settings).to_string()))
     }
 
-    /// Drops the connection, and lets no new one be tried for a while. `None`: none was had.
-    async fn failed(&self, wire: Option<&Wire>) {
-        let mut slot = self.slot.lock().await;
-        if wire.is_none_or(|wire| wire.number == slot.made) {
-            slot.open = None;
-            let delay = slot.delays.next_delay();
-            slot.not_before = Some(Instant::now() + delay);
+    /// Drops the connection, and lets no new one be tried for a while. The outage is logged once, here: each room
+    /// that meets it has nothing to add.
+    fn failed(&self, slot: &mut Slot, why: &Away) {
+        slot.open = None;
+        slot.not_before = Some(Instant::now() + slot.delays.next_delay());
+        if !self.out.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                "the live lane goes on without Redis: likes wait, each worker limits comments alone, and viewers are not \
+                 counted ({why})"
+            );
         }
     }
 
     /// A call has succeeded: the next outage begins with short pauses again.
-    async fn well(&self) {
+    async fn well(&self, wire: &Wire) {
         let mut slot = self.slot.lock().await;
-        if slot.not_before.take().is_some() {
+        // An answer of a connection that was given up since says nothing.
+        if wire.number == slot.made && slot.open.is_some() {
             slot.delays.reset();
+            slot.not_before = None;
+            if self.out.swap(false, Ordering::Relaxed) {
+                tracing::info!("the live lane has Redis again");
+            }
         }
-    }
-
-    fn late(&self, doing: &str, patience: Duration) -> Away {
-        Away(format!("{doing}: Redis did not answer within {patience:?}"))
     }
 }
 

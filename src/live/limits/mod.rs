@@ -12,7 +12,6 @@
 mod gcra;
 mod local;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -39,7 +38,6 @@ pub(super) struct Limits {
     remember: Duration,
     /// How long Redis may take.
     patience: Duration,
-    away: AtomicBool,
 }
 
 /// The rates of the spec.
@@ -106,7 +104,6 @@ impl Limits {
             // Waiting for a connection and for the answer together take less than half of `ack_wait`, after
             // which the comment would be delivered again.
             patience: (spec.inbox.ack_wait / 5).max(LEAST_PATIENCE),
-            away: AtomicBool::new(false),
         }
     }
 
@@ -126,19 +123,9 @@ impl Limits {
         let calls: Vec<Cmd> = charges.iter().map(|c| self.call(room, c)).collect();
         let run = self.redis.run(&calls, self.patience, "charging comments");
         match run.await.and_then(|answers| read(&answers)) {
-            Ok(answers) => {
-                if self.away.swap(false, Ordering::Relaxed) {
-                    tracing::info!("the limits are shared again: Redis answers");
-                }
-                answers
-            }
-            Err(why) => {
-                if !self.away.swap(true, Ordering::Relaxed) {
-                    tracing::error!(
-                        %why,
-                        "the limits are not shared while Redis is away: each worker counts comments alone"
-                    );
-                }
+            Ok(answers) => answers,
+            // The outage itself is logged where it is found.
+            Err(_) => {
                 stats.limits_local.add(charges.len() as u64);
                 charges
                     .iter()

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::bucket::{self, Write};
 use super::entry::{Entry, Item};
 use super::request::{Code, Failure, Request, Target};
-use super::{Mark, Moderation, audit, find, now_ms};
+use super::{Mark, Moderation, Rules, audit, find, now_ms};
 use crate::live::names::{RoomId, UserId};
 use crate::live::room::{Outlet, Stats};
 use crate::live::wire::{self, Recall};
@@ -135,7 +135,8 @@ impl Desk {
         };
         let (item, write, done) = match request {
             Request::Mute { whom, for_s } => {
-                full(rules.as_ref().map_or(0, |r| r.muted.len()), "muted")?;
+                let muted = |r: &Arc<Rules>| r.muted.values().filter(|until| **until > at).count();
+                full(rules.as_ref().map_or(0, muted), "muted")?;
                 let mark = mark(js, room, whom).await?;
                 let until = at + i64::try_from(*for_s * 1_000).unwrap_or(i64::MAX - at);
                 let entry = Entry {

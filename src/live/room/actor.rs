@@ -379,15 +379,13 @@ async fn add(shared: &Shared, room: &Room) -> Option<()> {
                     );
                 }
                 if tries > 0 {
-                    tracing::info!(room = %room.id, tries, had = told.had, "likes are added again");
+                    tracing::debug!(room = %room.id, tries, had = told.had, "likes are added again");
                 }
                 shared.tell(room, told.total).await;
                 return Some(());
             }
             Err(why) => {
-                if tries == 0 {
-                    tracing::warn!(room = %room.id, likes = window.likes, "likes wait to be added: {why}");
-                }
+                tracing::debug!(room = %room.id, likes = window.likes, "likes wait to be added: {why}");
                 tries += 1;
                 stats.windows_retried.add(1);
             }

@@ -11,6 +11,7 @@ use twolane::live::names::{self, RoomId};
 use twolane::live::wire::Likes;
 
 use super::rig::{Rig, Worker, eventually, room, spec, system, user};
+use super::servers::Lossy;
 
 const USERS: u64 = 1_000;
 const TOTAL: u64 = 1_000_000;
@@ -280,6 +281,37 @@ fn an_outage_of_redis_delays_likes_and_loses_none() {
         assert_eq!(stats.likes_taken.get() + shed, given);
         // What Redis lost between its snapshot and its crash, the next window told it again.
         assert_eq!(rig.totals(&room).0, given - shed);
+        worker.rooms.stop().await;
+    });
+}
+
+#[test]
+fn a_window_whose_answer_is_lost_is_sent_again_and_added_once() {
+    system(async {
+        let rig = Rig::new(fast()).await;
+        let lossy = Lossy::before(rig.redis.port());
+        let worker = Worker::start(fast(), &lossy.url(), &rig.nats.url()).await;
+        let room = room("r");
+        assert!(worker.rooms.like(&room, &user("u"), 5));
+        eventually("the connection is made", async || {
+            worker.rooms.stats().likes_added.get() == 5
+        })
+        .await;
+        lossy.losing.store(true, Ordering::SeqCst);
+        assert!(worker.rooms.like(&room, &user("u"), 7));
+        eventually("the answer is lost", async || {
+            lossy.lost.load(Ordering::SeqCst) > 0
+        })
+        .await;
+        assert_eq!(rig.totals(&room).0, 12, "it was executed");
+        assert!(worker.rooms.like(&room, &user("u"), 1));
+        lossy.losing.store(false, Ordering::SeqCst);
+        eventually("all are added", async || {
+            worker.rooms.stats().likes_added.get() == 13
+        })
+        .await;
+        assert_eq!(rig.totals(&room).0, 13);
+        assert!(worker.rooms.stats().windows_retried.get() > 0);
         worker.rooms.stop().await;
     });
 }

@@ -164,3 +164,36 @@ fn without_redis_comments_go_on_and_each_worker_counts_alone() {
         worker.rooms.stop().await;
     });
 }
+
+#[test]
+fn a_redis_that_hangs_delays_few_comments_and_none_for_long() {
+    system(async {
+        let mut spec = spec();
+        spec.inbox.ack_wait = Duration::from_secs(1);
+        let rig = Rig::new(spec).await;
+        let worker = rig.worker().await;
+        let room = room("r");
+        assert_eq!(worker.say(&room, "u1", "hello").await, None);
+        rig.redis.signal("STOP");
+        // Likes try to reach it at the same time, and with more patience.
+        assert!(worker.rooms.like(&room, &super::rig::user("u1"), 1));
+        let start = Instant::now();
+        let mut took = Vec::new();
+        while start.elapsed() < Duration::from_secs(4) {
+            let asked = Instant::now();
+            assert_eq!(worker.say(&room, "u1", "hello").await, None);
+            took.push(asked.elapsed());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        rig.redis.signal("CONT");
+        took.sort_unstable();
+        let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
+        assert!(median < Duration::from_millis(20), "{median:?}");
+        assert!(worst < Duration::from_millis(600), "{worst:?}");
+        eventually("the like is added", async || {
+            worker.rooms.stats().likes_added.get() == 1
+        })
+        .await;
+        worker.rooms.stop().await;
+    });
+}

@@ -43,8 +43,10 @@ pub struct Way {
 pub struct Worker {
     pub rooms: Rooms,
     pub way: Arc<Way>,
-    seq: Arc<AtomicU64>,
 }
+
+/// The sequence of the next comment: one stream for all workers.
+static SEQUENCE: AtomicU64 = AtomicU64::new(1_000_000);
 
 /// Runs a future on an actix system of its own.
 pub fn system<T>(future: impl Future<Output = T>) -> T {
@@ -227,11 +229,7 @@ impl Worker {
             shutdown: Duration::from_secs(10),
         })
         .expect("rooms");
-        Self {
-            rooms,
-            way,
-            seq: Arc::new(AtomicU64::new(1)),
-        }
+        Self { rooms, way }
     }
 
     /// The verdict on a comment of this sequence.
@@ -251,7 +249,7 @@ impl Worker {
 
     /// `None` where it is accepted, else why not.
     pub async fn say(&self, room: &RoomId, user: &str, text: &str) -> Option<Reason> {
-        let seq = self.seq.fetch_add(1, Ordering::Relaxed);
+        let seq = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         match self.say_as(room, user, seq, text).await.expect("a verdict") {
             Verdict::Accepted(_) => None,
             Verdict::Refused(refused) => Some(refused.code),
