@@ -15,7 +15,7 @@ impl Subject for Fake {
         self.1.clone()
     }
     fn live(&self) -> Option<LiveView> {
-        Some(LiveView::sample())
+        self.0.as_ref().map(|_| LiveView::sample())
     }
     fn tree(&self) -> NodeView {
         NodeView {
