@@ -1,27 +1,16 @@
-//! Answers the server's question who somebody is: `auth_callout` of NATS.
-//!
-//! For everyone who connects and is no static user, the server asks on [`SUBJECT`]; any number of processes
-//! share the questions. Where nobody answers, the server refuses the connection.
+//! One answer to the server's question who somebody is.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use async_nats::{Client, Message};
-use futures_util::StreamExt as _;
 use nkeys::{KeyPair, XKey};
 use serde::Serialize;
 
 use super::nkey_jwt::{self, ConnectOptions, Question};
-use super::{LONGEST_PAYLOAD, Permissions, SUBSCRIPTIONS, TokenError, Tokens};
+use super::{LONGEST_PAYLOAD, Permissions, SUBJECT, SUBSCRIPTIONS, TokenError, Tokens};
 use crate::config::CalloutSettings;
 use crate::live::names::UserId;
-
-/// Where the server asks.
-pub const SUBJECT: &str = "$SYS.REQ.USER.AUTH";
-
-/// The queue group of those who answer.
-pub const QUEUE: &str = "twolane";
 
 /// The header with the key that the answer is encrypted for.
 const XKEY_HEADER: &str = "Nats-Server-Xkey";
@@ -60,6 +49,15 @@ pub enum CalloutError {
     /// Tokens cannot be checked.
     #[error("{0}")]
     Tokens(#[from] TokenError),
+    /// Users would be placed where the streams are.
+    #[error(
+        "live.callout.account is {0:?}, which is the workers' own: a user could have the server's acknowledgements put into \
+         the streams. Give users an account of their own, as deploy/local/services/nats.sh does"
+    )]
+    NotApart(String),
+    /// The server does not say which account the worker is in.
+    #[error("the server does not say which account the worker is in: {0}")]
+    Unknown(String),
     /// The server takes no subscription.
     #[error("cannot answer on {SUBJECT}: {0}")]
     Subscribe(String),
@@ -144,46 +142,6 @@ struct Verdict {
     version: u8,
 }
 
-/// Answers until `stop` is ready; then takes no further question and answers those that have come. `client`
-/// is connected as the user that the server asks ([`CalloutSettings::connection`]), best on a connection of
-/// its own: behind likes, questions would be late.
-///
-/// # Errors
-/// [`CalloutError::Subscribe`], and [`CalloutError::Closed`] where the client is closed before `stop`.
-pub async fn serve(
-    client: Client,
-    callout: Arc<Callout>,
-    stop: impl Future<Output = ()>,
-) -> Result<(), CalloutError> {
-    let mut questions = client
-        .queue_subscribe(SUBJECT, QUEUE.to_owned())
-        .await
-        .map_err(|error| CalloutError::Subscribe(error.to_string()))?;
-    // A caller that has this back knows that the server asks here from now on.
-    client
-        .flush()
-        .await
-        .map_err(|error| CalloutError::Subscribe(error.to_string()))?;
-    tracing::info!("the server's questions about users are answered here");
-    let mut stop = std::pin::pin!(stop);
-    let mut stopping = false;
-    loop {
-        tokio::select! {
-            () = &mut stop, if !stopping => {
-                stopping = true;
-                if questions.drain().await.is_err() {
-                    return Ok(());
-                }
-            }
-            question = questions.next() => match question {
-                Some(question) => callout.reply(&client, &question).await,
-                None if stopping => return Ok(()),
-                None => return Err(CalloutError::Closed),
-            },
-        }
-    }
-}
-
 // === impl Callout ===
 
 impl Callout {
@@ -213,8 +171,13 @@ impl Callout {
         &self.counts
     }
 
+    /// The account that users are placed in.
+    pub(super) fn account(&self) -> &str {
+        &self.account
+    }
+
     /// Answers one question. Without an answer the server waits for its `authorization.timeout`, and refuses.
-    async fn reply(&self, client: &Client, question: &Message) {
+    pub(super) async fn reply(&self, client: &Client, question: &Message) {
         let xkey = question
             .headers
             .as_ref()

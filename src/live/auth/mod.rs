@@ -14,8 +14,10 @@
 mod callout;
 mod nkey_jwt;
 mod permissions;
+mod serve;
 mod tokens;
 
-pub use callout::{Callout, CalloutError, Counts, QUEUE, SUBJECT, serve};
+pub use callout::{Callout, CalloutError, Counts};
 pub use permissions::{LONGEST_PAYLOAD, Permissions, SUBSCRIPTIONS};
+pub use serve::{QUEUE, SUBJECT, serve};
 pub use tokens::{Claims, MOST_ROOMS, MintError, TokenError, Tokens, mint};

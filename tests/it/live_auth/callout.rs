@@ -1,5 +1,6 @@
 //! Who is let in, for how long, and by whom.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -151,6 +152,19 @@ async fn without_a_callout_nobody_is_let_in_and_workers_still_are() {
     server.worker().await.flush().await.unwrap();
     let _answering = server.answering().await;
     assert!(User::connect(server.port(), &token).await.is_ok());
+}
+
+#[tokio::test]
+async fn users_are_not_placed_among_the_workers() {
+    let server = Server::start();
+    let worker = server.worker().await;
+    let mut settings = server.callout_settings();
+    settings.account = "LIVE".to_owned();
+    let tokens = auth::Tokens::new(&server.tokens()).unwrap();
+    let callout = Arc::new(auth::Callout::new(&settings, tokens).unwrap());
+    let served = auth::serve(&worker, worker.clone(), callout, std::future::pending()).await;
+    let why = served.unwrap_err().to_string();
+    assert!(why.contains("an account of their own"), "{why}");
 }
 
 #[tokio::test]

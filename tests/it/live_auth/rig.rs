@@ -212,9 +212,16 @@ impl Server {
             .connect("NATS_CALLOUT_USER", "NATS_CALLOUT_PASSWORD")
             .await;
         let (stop, stopped) = oneshot::channel();
-        let serving = auth::serve(client.clone(), Arc::clone(&callout), async {
-            let _ = stopped.await;
-        });
+        let worker = self.worker().await;
+        let serving = {
+            let callout = Arc::clone(&callout);
+            async move {
+                let stop = async {
+                    let _ = stopped.await;
+                };
+                auth::serve(&worker, client, callout, stop).await
+            }
+        };
         let answering = Answering {
             callout,
             stop,

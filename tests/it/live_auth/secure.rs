@@ -43,9 +43,18 @@ async fn questions_and_answers_are_encrypted() {
     );
     let client = connect(&stack, login).await.unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel();
-    let serving = tokio::spawn(auth::serve(client, Arc::clone(&callout), async {
-        let _ = stopped.await;
-    }));
+    let login = ConnectOptions::with_user_and_password(
+        stack.get("NATS_USER").to_owned(),
+        stack.get("NATS_PASSWORD").to_owned(),
+    );
+    let worker = connect(&stack, login).await.unwrap();
+    let serving = {
+        let callout = Arc::clone(&callout);
+        let stop = async {
+            let _ = stopped.await;
+        };
+        tokio::spawn(async move { auth::serve(&worker, client, callout, stop).await })
+    };
 
     let mint = |settings: &TokenSettings| {
         let lifetime = Duration::from_secs(60);
