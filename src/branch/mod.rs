@@ -17,7 +17,7 @@ use crate::config::{PipelineSpec, Settings, SinkSpec, TopicSpec};
 use crate::retry::Server;
 use crate::sink::SinkHub;
 use crate::sink::dead_letter::DeadLetters;
-use crate::source::{Budget, Commands, Probe};
+use crate::source::{Budget, Commands, Pollers, Probe};
 
 /// What a branch's actors share.
 pub struct Branch {
@@ -45,8 +45,8 @@ pub struct Branch {
     pub kafka: Arc<Server>,
     /// The way to the poller.
     pub commands: Commands,
-    /// Held by each poller that lives.
-    pub pollers: Arc<()>,
+    /// The pollers that live.
+    pub pollers: Pollers,
     /// Its switch.
     pub control: Control,
     /// Its counters.

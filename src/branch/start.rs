@@ -18,7 +18,7 @@ use crate::retry;
 use crate::route::{Deliver, Router};
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::{SinkError, SinkHub, registry};
-use crate::source::{Budget, Commands, Probe, Source};
+use crate::source::{Budget, Commands, Pollers, Probe, Source};
 use crate::supervise::{
     self, ChildSpec, Hook, Incarnation, Post, Restart, Supervisor, SupervisorSpec, Thread,
 };
@@ -82,7 +82,7 @@ pub fn start_with(
         server: registry::server(settings, spec),
         kafka: retry::kafka(&settings.kafka),
         commands: Commands::default(),
-        pollers: Arc::default(),
+        pollers: Pollers::default(),
         control: Control::default(),
         stats: Stats::default(),
         pipeline: Arc::clone(pipeline),

@@ -82,21 +82,20 @@ impl Live {
             }
         };
         let (stop, stopped) = watch::channel(false);
+        let workers = link.clone();
         let mut beside = vec![{
             let (link, spec) = (link, Arc::clone(spec));
             let work = move || -> Work { Box::pin(make_streams(link.clone(), Arc::clone(&spec))) };
             service(&arbiter, tree, "streams", work)
         }];
         if let Some((asked, callout)) = &callout {
-            let link = Link::open(
-                &connection(settings, asked),
-                &arbiter.handle(),
-                "callout",
-                ANSWERS,
-            );
+            let asked = asked.connection(&settings.nats);
+            let link = Link::open(&asked, &arbiter.handle(), "callout", ANSWERS);
+            let worker = workers;
             let callout = Arc::clone(callout);
             let work = move || -> Work {
                 Box::pin(let_users_in(
+                    worker.clone(),
                     link.clone(),
                     Arc::clone(&callout),
                     stopped.clone(),
@@ -170,20 +169,22 @@ async fn make_streams(link: Link, spec: Arc<LiveSpec>) -> Result<(), String> {
 
 /// Answers the server's questions about users, over every reconnect, until told to stop.
 async fn let_users_in(
+    worker: Link,
     link: Link,
     callout: Arc<Callout>,
     stopped: watch::Receiver<bool>,
 ) -> Result<(), String> {
     while !*stopped.borrow() {
         let mut ending = stopped.clone();
-        let conn = tokio::select! {
-            conn = link.connected() => conn,
+        let both = async { (worker.connected().await, link.connected().await) };
+        let (of_workers, conn) = tokio::select! {
+            both = both => both,
             _ = ending.wait_for(|stop| *stop) => return Ok(()),
         };
         let told = async move {
             let _ = ending.wait_for(|stop| *stop).await;
         };
-        match serve(conn.client, Arc::clone(&callout), told).await {
+        match serve(&of_workers.client, conn.client, Arc::clone(&callout), told).await {
             Ok(()) => {}
             // The link makes another client.
             Err(CalloutError::Closed) => link.lost(conn.epoch).await,
@@ -191,11 +192,6 @@ async fn let_users_in(
         }
     }
     Ok(())
-}
-
-/// The callout's connection: the settings of the workers', with a user of its own.
-fn connection(settings: &Settings, callout: &CalloutSettings) -> crate::config::NatsSettings {
-    callout.connection(&settings.nats)
 }
 
 // === impl Way ===

@@ -289,7 +289,10 @@ async fn consume(
     } = incarnation.clone();
     let branch = &hold.branch;
     steps.pass("consume").await.map_err(|e| e.to_string())?;
-    let others = Arc::strong_count(&branch.pollers) - 1;
+    progress
+        .wait("former pollers", branch.pollers.clear(&branch.name))
+        .await;
+    let others = branch.pollers.alive();
     if others > MOST_ABANDONED {
         return Err(format!(
             "{others} poll threads of former sources block and cannot be ended in this process"
@@ -301,7 +304,6 @@ async fn consume(
         let means = poller::Means {
             branch: Arc::clone(branch),
             lease: Arc::clone(&hold.lease),
-            alive: Arc::clone(&branch.pollers),
             router,
             committed,
             commands,

@@ -53,13 +53,11 @@ pub(super) struct Means {
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) progress: Progress,
     pub(super) steps: Steps,
-    /// Counts the threads that live.
-    pub(super) alive: Arc<()>,
 }
 
 /// Runs the poll loop to its end; for a thread of its own.
 pub(super) fn run(means: Means) {
-    let (to, _alive) = (means.events.clone(), Arc::clone(&means.alive));
+    let (to, branch) = (means.events.clone(), Arc::clone(&means.branch));
     let ended = catch_unwind(AssertUnwindSafe(move || Poller::new(means)?.run()));
     let ended = ended.unwrap_or_else(|panic| {
         let Exit::Panicked(why) = Exit::from_panic(&*panic) else {
@@ -67,12 +65,13 @@ pub(super) fn run(means: Means) {
         };
         Err(format!("the poll loop panicked: {why}"))
     });
+    branch.pollers.ended();
     // The source may be gone already; then nobody waits for this.
     let _ = to.blocking_send(Event::Ended(ended));
 }
 
 pub(super) struct Poller {
-    pub(super) consumer: BaseConsumer<Group>,
+    pub(super) consumer: Arc<BaseConsumer<Group>>,
     pub(super) commands: Receiver<Command>,
     /// A record polled for which there was no room yet.
     pub(super) held: Option<rdkafka::message::OwnedMessage>,
@@ -106,6 +105,8 @@ impl Poller {
         };
         let consumer = BaseConsumer::from_config_and_context(&config, group)
             .map_err(|e| format!("no consumer can be made of these settings: {e}"))?;
+        let consumer: Arc<BaseConsumer<Group>> = Arc::new(consumer);
+        consumer.context().branch.pollers.add(&consumer);
         consumer
             .subscribe(&[&topic])
             .map_err(|e| format!("subscribing to {topic}: {e}"))?;

@@ -21,18 +21,16 @@ pub(super) fn resource() -> Resource {
 }
 
 /// The tree's chaos, for a request that may have it.
-fn chaos(request: &HttpRequest, shared: &State) -> Result<Arc<Chaos>, HttpResponse> {
-    let refused = |why| error(StatusCode::FORBIDDEN, why);
-    let chaos = shared.subject.chaos();
-    let chaos = chaos.ok_or_else(|| refused("this process was not started with --chaos"))?;
-    permit::token(request, shared.token.as_ref()).map_err(permit::Refused::answer)?;
+fn chaos(request: &HttpRequest, shared: &State) -> Result<Arc<Chaos>, permit::Refused> {
+    let chaos = shared.subject.chaos().ok_or(permit::Refused::NoChaos)?;
+    permit::token(request, shared.token.as_ref())?;
     Ok(chaos)
 }
 
 async fn show(request: HttpRequest, shared: State) -> HttpResponse {
     let chaos = match chaos(&request, &shared) {
         Ok(chaos) => chaos,
-        Err(refused) => return refused,
+        Err(refused) => return refused.answer(),
     };
     let children = shared.subject.children();
     let steps: serde_json::Map<_, _> = children
@@ -48,7 +46,7 @@ async fn show(request: HttpRequest, shared: State) -> HttpResponse {
 async fn plan(request: HttpRequest, body: web::Bytes, shared: State) -> HttpResponse {
     let chaos = match chaos(&request, &shared) {
         Ok(chaos) => chaos,
-        Err(refused) => return refused,
+        Err(refused) => return refused.answer(),
     };
     let plan: Plan = match serde_json::from_slice(&body) {
         Ok(plan) => plan,
@@ -93,6 +91,6 @@ async fn clear(request: HttpRequest, shared: State) -> HttpResponse {
             tracing::warn!("no failure is planned any more");
             answer(StatusCode::OK, &json!({ "planned": 0 }))
         }
-        Err(refused) => refused,
+        Err(refused) => refused.answer(),
     }
 }

@@ -19,6 +19,8 @@ pub(super) enum Refused {
     NoToken,
     /// It carries none, or another one.
     Wrong,
+    /// This process is none whose actors may be made to fail.
+    NoChaos,
 }
 
 /// Whether a request carries the token.
@@ -67,6 +69,10 @@ impl Refused {
                 StatusCode::FORBIDDEN,
                 "no token is configured: set admin.token or admin.token_file, restart, and send the request with \
                  Authorization: Bearer <token>",
+            ),
+            Self::NoChaos => answers::error(
+                StatusCode::FORBIDDEN,
+                "this process was not started with --chaos",
             ),
             Self::Wrong => {
                 let mut refused = answers::error(

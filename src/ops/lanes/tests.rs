@@ -6,7 +6,7 @@ use crate::event::Position;
 use crate::ops::metrics::Exposition;
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::registry;
-use crate::source::{Budget, Commands, Probe};
+use crate::source::{Budget, Commands, Pollers, Probe};
 
 const PASSWORD: &str = "hunter2-hunter2";
 
@@ -67,7 +67,7 @@ fn branch() -> Arc<Branch> {
         server: crate::retry::redis(&settings.redis),
         kafka: crate::retry::kafka(&settings.kafka),
         commands: Commands::default(),
-        pollers: Arc::default(),
+        pollers: Pollers::default(),
         control: Control::default(),
         stats: Stats::default(),
         pipeline,

@@ -1,7 +1,7 @@
 //! `twolane run` as a process of its own; none of these needs a server.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, Method, StatusCode};
@@ -49,11 +49,17 @@ impl Folder {
             .args(["run", "--settings", "twolane.toml"])
             .args(arguments)
             .current_dir(self.dir.path())
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(self.dir.path().join("log")).expect("a log"))
             .spawn()
             .expect("twolane starts")
+    }
+
+    /// What the process has said so far.
+    fn said(&self) -> String {
+        std::fs::read_to_string(self.dir.path().join("log")).expect("a log")
     }
 
     async fn ask(&self, method: Method, path: &str, body: &str) -> Option<(StatusCode, String)> {
@@ -77,16 +83,19 @@ impl Folder {
     }
 }
 
-async fn ended(mut child: Child) -> Output {
+/// Waits until the process has ended; its code.
+async fn ended(mut child: Child) -> Option<i32> {
     let started = Instant::now();
-    while child.try_wait().expect("it can be waited for").is_none() {
+    loop {
+        if let Some(status) = child.try_wait().expect("it can be waited for") {
+            return status.code();
+        }
         if started.elapsed() > PATIENCE {
             child.kill().expect("it runs");
-            panic!("it does not end: {:?}", child.wait_with_output());
+            panic!("it does not end");
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    child.wait_with_output().expect("its output")
 }
 
 fn with_token() -> String {
@@ -101,9 +110,9 @@ async fn an_actor_that_fails_for_good_ends_the_process_with_the_reason_in_its_la
     folder
         .until(Method::POST, "/chaos", always, StatusCode::ACCEPTED)
         .await;
-    let output = ended(child).await;
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(1), "{said}");
+    let code = ended(child).await;
+    let said = folder.said();
+    assert_eq!(code, Some(1), "{said}");
     let last = said.lines().last().unwrap_or_default();
     assert_eq!(
         last,
@@ -191,9 +200,9 @@ async fn without_a_configured_token_a_restart_is_refused_with_what_to_do() {
 #[actix_web::test]
 async fn failures_on_demand_are_refused_beyond_this_machine() {
     let folder = Folder::new("kafka.example.com:9092", &with_token());
-    let output = ended(folder.run(&["--chaos"])).await;
-    assert_eq!(output.status.code(), Some(2));
-    let said = String::from_utf8_lossy(&output.stderr);
+    let code = ended(folder.run(&["--chaos"])).await;
+    assert_eq!(code, Some(2));
+    let said = folder.said();
     assert!(
         said.contains("kafka.brokers = \"kafka.example.com:9092\""),
         "{said}"
