@@ -161,13 +161,16 @@ impl Lane for InProcess {
 
     fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
+            let Self {
+                lane, live, admin, ..
+            } = *self;
             let live = async {
-                if let Some(live) = self.live {
+                if let Some(live) = live {
                     live.stop().await;
                 }
             };
-            tokio::join!(self.lane.stop(), live);
-            self.admin.stop().await;
+            tokio::join!(lane.stop(), live);
+            admin.stop().await;
         })
     }
 }

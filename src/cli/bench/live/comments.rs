@@ -3,6 +3,7 @@
 //! A comment carries its number in its room and the time at which it was due in its `cid`, which every entry
 //! gives back.
 
+use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -127,13 +128,15 @@ pub(super) async fn run(crowd: &Crowd, load: Load) -> anyhow::Result<Figures> {
             let refused = author.client.subscribe(refused).await?;
             author.client.flush().await?;
             let counted = Arc::clone(&shared);
-            tasks.push(crowd.writing.spawn(async move {
-                let acknowledged = acks.for_each(async |ack| counted.acknowledged(&ack));
-                let refused = refused.for_each(async |_| {
-                    counted.refused.fetch_add(1, Ordering::Relaxed);
-                });
-                futures_util::future::join(acknowledged, refused).await;
-            }));
+            tasks.push(crowd.writing.spawn(acks.for_each(move |ack| {
+                counted.acknowledged(&ack);
+                ready(())
+            })));
+            let counted = Arc::clone(&shared);
+            tasks.push(crowd.writing.spawn(refused.for_each(move |_| {
+                counted.refused.fetch_add(1, Ordering::Relaxed);
+                ready(())
+            })));
         }
     }
     if pace.origin < Instant::now() {

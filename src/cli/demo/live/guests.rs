@@ -1,5 +1,6 @@
 //! The people in the room: each watches, writes now and then, and taps the heart.
 
+use std::future::ready;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -67,19 +68,21 @@ impl Visit {
         let totals = client.subscribe(names::likes(&self.room)).await?;
         let refused = client.subscribe(names::refused(&self.guest.user)).await?;
         client.flush().await?;
-        let ledger = Arc::clone(&self.ledger);
         // What is on the screen of somebody who does not count.
-        let watching = on.spawn(async move {
-            let drawn = futures_util::stream::select(feed, totals).for_each(async |_| {});
-            let told = refused.for_each(async |message| {
-                let refused = serde_json::from_slice::<Refused>(&message.payload);
-                if let Some(cid) = refused.ok().and_then(|refused| refused.cid) {
-                    ledger.refused(&cid);
-                }
-            });
-            futures_util::future::join(drawn, told).await;
+        let drawn = futures_util::stream::select(feed, totals).for_each(|_| ready(()));
+        let ledger = Arc::clone(&self.ledger);
+        let told = refused.for_each(move |message| {
+            let refused = serde_json::from_slice::<Refused>(&message.payload);
+            if let Some(cid) = refused.ok().and_then(|refused| refused.cid) {
+                ledger.refused(&cid);
+            }
+            ready(())
         });
-        Ok(vec![watching, on.spawn(self.stay(left.clone()))])
+        Ok(vec![
+            on.spawn(drawn),
+            on.spawn(told),
+            on.spawn(self.stay(left.clone())),
+        ])
     }
 
     async fn stay(mut self, mut left: watch::Receiver<bool>) {
@@ -92,7 +95,7 @@ impl Visit {
         let mut taps = between(&mut self.rng, TAPS);
         loop {
             tokio::select! {
-                _ = left.wait_for(|left| *left) => return,
+                () = gone(&mut left) => return,
                 // The next one says the same.
                 _ = beats.tick() => drop(beat(&self.guest, &self.room).await),
                 () = tokio::time::sleep_until(writes) => {
@@ -149,6 +152,12 @@ impl Visit {
             self.tapped.fetch_add(like.n.into(), Ordering::Relaxed);
         }
     }
+}
+
+/// Waits until everyone is to leave.
+async fn gone(left: &mut watch::Receiver<bool>) {
+    // Where nobody can say so any more, everyone has left.
+    let _ = left.wait_for(|left| *left).await;
 }
 
 /// The server's acknowledgement: an error has no sequence.
