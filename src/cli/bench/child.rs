@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Without any progress for this long the run has failed.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// What `/proc/<pid>/stat` counts CPU time in: 1/100 s on every architecture that Linux runs on today.
-const TICKS_A_SECOND: f64 = 100.0;
+pub(super) const TICKS_A_SECOND: f64 = 100.0;
 
 /// Arguments of the measured process.
 #[derive(Debug, Clone, clap::Args)]
@@ -186,7 +186,7 @@ fn cpu_seconds() -> anyhow::Result<f64> {
 
 /// User and system time of a line of `/proc/<pid>/stat`: fields 14 and 15, counted from behind the name,
 /// which may hold blanks.
-fn ticks(stat: &str) -> Option<u64> {
+pub(super) fn ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(") ")?;
     let mut fields = fields.split(' ').skip(11);
     let user: u64 = fields.next()?.parse().ok()?;

@@ -7,9 +7,11 @@
 
 mod bare;
 mod child;
+mod live;
 mod records;
 mod report;
 mod specs;
+mod stack;
 mod sync;
 mod topic;
 
@@ -26,6 +28,8 @@ pub(super) struct Args {
 enum What {
     /// Drain a preloaded topic into Elasticsearch and Redis, and compare with bare clients
     Sync(sync::Args),
+    /// Send comments and likes into live rooms at a fixed rate, and measure when viewers see them
+    Live(live::Args),
     /// The lane of `sync`, in the process that is measured
     #[command(hide = true)]
     Lane(child::Args),
@@ -35,6 +39,7 @@ enum What {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Sync(args) => sync::run(args),
+        What::Live(args) => live::run(args),
         What::Lane(args) => child::run(args),
     }
 }

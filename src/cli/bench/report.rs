@@ -179,7 +179,7 @@ pub(super) fn text(all: &[Measured]) -> String {
     out
 }
 
-fn round(number: f64, digits: i32) -> f64 {
+pub(super) fn round(number: f64, digits: i32) -> f64 {
     let scale = 10_f64.powi(digits);
     (number * scale).round() / scale
 }

@@ -1,11 +1,10 @@
 //! The run: stack, topic, bare clients, and for each mode the lane in its own process, then the limit.
 
-use std::io::Write as _;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use tokio::process::Command;
 
 use super::bare::{Bare, Elasticsearch, Redis};
@@ -13,8 +12,8 @@ use super::child::Drain;
 use super::records::Records;
 use super::report::{self, Measured};
 use super::specs::{Sinks, Specs};
+use super::stack::{self, say};
 use super::topic;
-use crate::cli::demo::stack::{SCRIPT, Stack};
 use crate::config::Config;
 
 /// Servers that the bench needs.
@@ -76,7 +75,7 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Measured>> {
     let records = Records::new(args.events, args.keys, args.bytes as usize)?;
     let mut sinks = args.sinks.clone();
     sinks.dedup();
-    let stack = up(&args.instance).await?;
+    let stack = stack::up(&args.instance, &SERVICES).await?;
     let specs = Specs::write(&stack, args.partitions, &sinks)?;
     let config = specs.load()?;
     let measured = tokio::select! {
@@ -97,30 +96,6 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Measured>> {
     let measured = measured?;
     clean.with_context(|| format!("cannot clean up after the run {}", specs.unique))?;
     Ok(measured)
-}
-
-/// Brings the servers up. The script's output is not what the bench was asked for: to stderr.
-async fn up(instance: &str) -> anyhow::Result<Stack> {
-    let script = crate::cli::demo::stack::root()?.join(SCRIPT);
-    let status = Command::new(script)
-        .args(["--instance", instance, "up"])
-        .args(SERVICES)
-        .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .status()
-        .await
-        .with_context(|| format!("cannot run {SCRIPT}"))?;
-    ensure!(
-        status.success(),
-        "`{SCRIPT} up` failed ({status}); what it said is above"
-    );
-    let stack = Stack::running(instance).await?;
-    ensure!(
-        stack.find("CA_FILE").is_none(),
-        "the instance {instance} was made with --secure, and the bare clients speak neither TLS nor passwords: name \
-         another with --instance"
-    );
-    Ok(stack)
 }
 
 async fn all(
@@ -212,9 +187,4 @@ async fn clean(specs: &Specs, config: &Config) -> anyhow::Result<()> {
     Elasticsearch::remove(config, &indices).await?;
     Redis::remove(config, &specs.unique).await?;
     specs.remove().context("cannot remove the run's specs")
-}
-
-fn say(what: &str) {
-    // Progress that nobody reads any more is no reason to stop.
-    let _ = writeln!(std::io::stderr(), "bench: {what}");
 }

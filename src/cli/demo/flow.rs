@@ -10,6 +10,7 @@ use super::changes::MARKERS;
 use super::compare::Store;
 use super::kafka::Offsets;
 use super::lane::{BranchStatus, Lane};
+use super::live::LiveRoom;
 use super::load::{self, Counter};
 use super::probe::{Freshness, Markers};
 use super::scene::{Load, Scene, Stage};
@@ -65,8 +66,8 @@ impl Scene {
         Ok(true)
     }
 
-    /// Changes rows and shows how they arrive, until the time is up or `stop` says so; then waits for the
-    /// lane, compares, and says what was found. The caller stops the lane.
+    /// Changes rows and shows how they arrive, and what goes on in the live room, until the time is up or `stop`
+    /// says so; then waits for the lanes, compares, and says what was found. The caller stops the lanes.
     ///
     /// # Errors
     /// Where a server or the lane fails. Differences are in the verdict.
@@ -75,6 +76,7 @@ impl Scene {
         stage: Stage,
         load: Load,
         lane: &dyn Lane,
+        live: LiveRoom,
         stop: &watch::Sender<bool>,
         screen: &mut Screen,
     ) -> anyhow::Result<Verdict> {
@@ -105,7 +107,7 @@ impl Scene {
             counter: counter.clone(),
             freshness: freshness.clone(),
         };
-        let watching = self.watch(&show, lane, stop, screen);
+        let watching = self.watch(&show, lane, &live, stop, screen);
         let ended = tokio::select! {
             watched = watching => watched.map(|()| None)?,
             // It ends before it is told to only where it fails.
@@ -135,6 +137,13 @@ impl Scene {
                 ));
             }
         }
+        if let Some(q) = live.seen() {
+            screen.say(&format!(
+                "  from sending to seeing in the live room: p50 / p99 {}",
+                quantiles(q)
+            ));
+        }
+        let live = live.close().await?;
 
         let began = Instant::now();
         let mut markers = Markers::open(&self.database, stage.rev, MARKERS).await?;
@@ -150,13 +159,16 @@ impl Scene {
             short(settled)
         ));
         screen.passing("  comparing every row …");
-        self.verdict(&stores, settled).await
+        let mut verdict = self.verdict(&stores, settled).await?;
+        verdict.live = Some(live);
+        Ok(verdict)
     }
 
     async fn watch(
         &self,
         show: &Show,
         lane: &dyn Lane,
+        live: &LiveRoom,
         stop: &watch::Sender<bool>,
         screen: &mut Screen,
     ) -> anyhow::Result<()> {
@@ -183,7 +195,8 @@ impl Scene {
             let made = counter.made();
             let ends = ends.borrow().clone();
             let captured: u64 = ends.values().map(|end| end.unsigned_abs()).sum();
-            let counts = [made.rows(), captured];
+            let live = live.frame();
+            let counts = [made.rows(), captured, live.comments, live.likes];
             rates.note(
                 counts
                     .into_iter()
@@ -204,8 +217,11 @@ impl Scene {
                 branches: branches
                     .into_iter()
                     .enumerate()
-                    .map(|(i, branch)| self.frame(branch, rates.of(i + 2), &ends, freshness))
+                    .map(|(i, branch)| self.frame(branch, rates.of(i + 4), &ends, freshness))
                     .collect(),
+                live,
+                comment_rate: rates.of(2),
+                like_rate: rates.of(3),
                 hint: "Ctrl-C stops the changes and compares every row with both sinks".to_owned(),
             });
             if load.length.is_some_and(|length| elapsed >= length) {

@@ -8,9 +8,11 @@ use futures_util::future::LocalBoxFuture;
 
 use super::kafka::Offsets;
 use crate::branch::{Branch, State};
-use crate::config::{AdminSettings, PipelineSpec, Settings};
+use crate::config::{AdminSettings, LiveSpec, PipelineSpec, Settings};
+use crate::live::lane::LiveStatus;
+use crate::live::start::Live;
 use crate::ops::admin::{self, AdminServer};
-use crate::ops::{Lanes, Subject};
+use crate::ops::{Lanes, LiveParts, Subject};
 use crate::supervise::Tree;
 
 /// One branch's numbers. The counters only grow.
@@ -44,9 +46,11 @@ pub trait Lane {
     fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()>;
 }
 
-/// The branches of one pipeline and their admin address, started in this process.
+/// The branches of one pipeline, perhaps the live lane, and their admin address, started in this process.
 pub struct InProcess {
     lane: crate::lane::Lane,
+    live: Option<Live>,
+    lanes: Arc<Lanes>,
     admin: AdminServer,
     failure: Arc<OnceLock<String>>,
 }
@@ -111,9 +115,33 @@ impl InProcess {
         });
         Ok(Self {
             lane,
+            live: None,
+            lanes,
             admin,
             failure,
         })
+    }
+
+    /// Starts the live lane beside it.
+    ///
+    /// # Errors
+    /// Where the settings and the spec make none. Servers that are away are waited for.
+    pub fn start_live(
+        &mut self,
+        settings: &Arc<Settings>,
+        spec: &Arc<LiveSpec>,
+    ) -> anyhow::Result<()> {
+        let live = Live::start(settings, spec, self.lane.tree())
+            .map_err(|why| anyhow!("the live lane: {why}"))?;
+        let parts = LiveParts::new(Arc::clone(live.status()), live.rooms().clone());
+        self.lanes.live_started(parts);
+        self.live = Some(live);
+        Ok(())
+    }
+
+    /// What can be seen of the live lane, where it was started.
+    pub fn live(&self) -> Option<&Arc<LiveStatus>> {
+        self.live.as_ref().map(Live::status)
     }
 
     /// Where the metrics are while it runs.
@@ -133,8 +161,16 @@ impl Lane for InProcess {
 
     fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
-            self.lane.stop().await;
-            self.admin.stop().await;
+            let Self {
+                lane, live, admin, ..
+            } = *self;
+            let live = async {
+                if let Some(live) = live {
+                    live.stop().await;
+                }
+            };
+            tokio::join!(lane.stop(), live);
+            admin.stop().await;
         })
     }
 }

@@ -245,7 +245,8 @@ impl Freshness {
     }
 }
 
-fn quantiles(mut took: Vec<Duration>) -> Option<Quantiles> {
+/// The quantiles of these measurements; `None` without any.
+pub(super) fn quantiles(mut took: Vec<Duration>) -> Option<Quantiles> {
     took.sort_unstable();
     // The smallest value that the share does not exceed (nearest rank).
     let rank = |percent: usize| took.get((took.len() * percent).div_ceil(100).saturating_sub(1));

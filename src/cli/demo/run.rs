@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use tokio::sync::watch;
 
 use super::changes::MARKERS;
 use super::lane::{InProcess, Lane as _};
+use super::live::{LiveRoom, ROOM};
 use super::notices::Notices;
-use super::scene::{Load, Scene};
+use super::scene::{Load, SETTINGS, Scene};
 use super::screen::{BOLD, DIM, PLAIN, Screen, step};
 use super::stack::{SCRIPT, Stack};
 use super::verdict::tell;
@@ -62,12 +63,16 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             _ = told.wait_for(|stop| *stop) => bail!("interrupted before the demo began"),
         };
         let settings = Arc::new(scene.settings.clone());
-        let lane = InProcess::start(&settings, &Arc::new(scene.pipeline.clone())).await?;
+        let mut lane = InProcess::start(&settings, &Arc::new(scene.pipeline.clone())).await?;
+        if let Err(why) = lane.start_live(&settings, &scene.live) {
+            Box::new(lane).stop().await;
+            return Err(why);
+        }
         step(
             &mut screen,
             "lane",
             &format!(
-                "{} runs in this process; http://{}/metrics",
+                "{} and live run in this process; http://{}/metrics",
                 scene.pipeline.name,
                 lane.admin()
             ),
@@ -76,7 +81,15 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             if !scene.arrive(&mut stage, &lane, &stop, &mut screen).await? {
                 bail!("interrupted before the demo began");
             }
-            scene.play(stage, load, &lane, &stop, &mut screen).await
+            let status = Arc::clone(lane.live().context("the live lane does not run")?);
+            let live = tokio::select! {
+                live = LiveRoom::open(&settings, status, load.seed) => live?,
+                _ = told.wait_for(|stop| *stop) => bail!("interrupted before the demo began"),
+            };
+            invite(&stack, &live, &mut screen)?;
+            scene
+                .play(stage, load, &lane, live, &stop, &mut screen)
+                .await
         };
         let verdict = verdict.await;
         Box::new(lane).stop().await;
@@ -103,6 +116,31 @@ async fn open(args: &Args) -> anyhow::Result<(Stack, Scene, Screen)> {
     let mut screen = Screen::new(Notices::start(&log, &scene.settings.log.filter)?);
     screen.say("");
     Ok((stack, scene, screen))
+}
+
+/// How to join the live room.
+fn invite(stack: &Stack, live: &LiveRoom, screen: &mut Screen) -> anyhow::Result<()> {
+    let people = format!(
+        "{ROOM} is open, {} people are in it; join them with the nats CLI (see deploy/live.md):",
+        live.guests()
+    );
+    step(screen, "room", &people);
+    let settings = PathBuf::from(stack.get("INSTANCE_DIR")?).join(SETTINGS);
+    let settings = settings.strip_prefix(&stack.root).unwrap_or(&settings);
+    for line in [
+        format!("export NATS_URL={}", stack.get("NATS")?),
+        format!(
+            "export NATS_TOKEN=$(cargo run --release --quiet -- --settings {} token --user you)",
+            settings.display()
+        ),
+        format!("nats sub live.{ROOM}.feed"),
+        format!(
+            "nats --inbox-prefix=_INBOX.you req live.{ROOM}.in.comment.you '{{\"content\": \"hello\"}}'"
+        ),
+    ] {
+        screen.say(&format!("      {DIM}{line}{PLAIN}"));
+    }
+    Ok(())
 }
 
 /// What is still there, and how to look at it.

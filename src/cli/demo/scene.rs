@@ -1,6 +1,7 @@
 //! The demo's servers and pipeline, and what is made there before anything is shown.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, ensure};
@@ -11,15 +12,17 @@ use super::http::Http;
 use super::kafka::{Kafka, dead_topic};
 use super::probe::Markers;
 use super::screen::{Screen, number, step};
-use super::stack::Stack;
+use super::stack::{Stack, write_private};
 use super::stores::Stores;
 use super::survey;
 use super::table::{DATABASE, Database, TABLE};
 use super::verdict::Verdict;
-use crate::config::{Config, LoadOptions, PipelineSpec, Secret, Settings, load};
+use crate::config::{Config, LiveSpec, LoadOptions, PipelineSpec, Secret, Settings, load};
 
 /// The pipeline that is shown.
 const PIPELINE: &str = "user_profile";
+/// The settings file of a stack, in its instance's folder.
+pub(super) const SETTINGS: &str = "demo.toml";
 /// The id under which the connector poses as a replica; the stack's server has 1.
 const SERVER_ID: u32 = 5_401;
 
@@ -42,6 +45,8 @@ pub struct Scene {
     pub settings: Settings,
     /// The pipeline that is shown.
     pub pipeline: PipelineSpec,
+    /// The live lane that is shown beside it.
+    pub live: Arc<LiveSpec>,
     /// The database.
     pub database: Database,
     /// The broker.
@@ -72,7 +77,7 @@ impl Scene {
     /// # Errors
     /// Where a spec is wrong, or not about the demo's table.
     pub fn of(stack: &Stack) -> anyhow::Result<Self> {
-        let file = PathBuf::from(stack.get("INSTANCE_DIR")?).join("demo.toml");
+        let file = PathBuf::from(stack.get("INSTANCE_DIR")?).join(SETTINGS);
         let config = configure(stack, &file)?;
         let pipeline = config
             .pipelines
@@ -104,6 +109,7 @@ impl Scene {
                 kafka: stack.get("KAFKA")?.to_owned(),
             },
             settings: config.settings,
+            live: config.live.context("there is no topics/live.toml")?,
             pipeline,
         })
     }
@@ -170,7 +176,7 @@ impl Scene {
         })
     }
 
-    /// Compares, and counts what is left over.
+    /// Compares, and counts what is left over. The live room is not in it.
     ///
     /// # Errors
     /// Where the table, a sink or the broker cannot be read.
@@ -189,6 +195,7 @@ impl Scene {
             dead,
             settled,
             compared: began.elapsed(),
+            live: None,
         })
     }
 }
@@ -225,6 +232,7 @@ fn configure(stack: &Stack, file: &Path) -> anyhow::Result<Config> {
     lines.push(format!("url = {}", text(stack.get("REDIS")?)));
     optional(&mut lines, "password", "REDIS_PASSWORD");
     optional(&mut lines, "ca_file", "CA_FILE");
+    lines.extend(stack.live_settings()?);
     write_private(file, &(lines.join("\n") + "\n"))
         .with_context(|| format!("cannot write {}", file.display()))?;
     let options = LoadOptions {
@@ -232,17 +240,4 @@ fn configure(stack: &Stack, file: &Path) -> anyhow::Result<Config> {
         ..LoadOptions::default()
     };
     load(&options).map_err(|problems| anyhow!("{problems}"))
-}
-
-/// The stack's passwords are in it.
-fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(file)?
-        .write_all(text.as_bytes())
 }

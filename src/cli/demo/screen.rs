@@ -8,6 +8,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use super::changes::Made;
+use super::live::{LiveFrame, ROOM};
 use super::notices::Notices;
 use super::probe::Quantiles;
 
@@ -58,6 +59,12 @@ pub struct Frame {
     pub capture: CaptureFrame,
     /// The branches.
     pub branches: Vec<BranchFrame>,
+    /// The live room.
+    pub live: LiveFrame,
+    /// Its comments a second.
+    pub comment_rate: f64,
+    /// Its likes a second.
+    pub like_rate: f64,
     /// What one can do now.
     pub hint: String,
 }
@@ -255,7 +262,34 @@ fn block(frame: &Frame) -> Vec<String> {
         }
     }
     lines.push(String::new());
+    lines.extend(live_block(frame));
+    lines.push(String::new());
     lines.push(format!("  {DIM}{}{PLAIN}", frame.hint));
+    lines
+}
+
+/// The live room's part of it.
+fn live_block(frame: &Frame) -> Vec<String> {
+    let live = &frame.live;
+    let room = format!("room {ROOM}");
+    let mut lines = vec![
+        format!(
+            "  {DIM}{:<14}{:>9}{:>8}  {:>17}{:>11}{:>11}{:>6}{PLAIN}",
+            "", "comment/s", "like/s", "seen p50 / p99", "likes", "redeliver", "here"
+        ),
+        format!(
+            "  {BOLD}{room:<14}{PLAIN}{:>9}{:>8}  {:>17}{:>11}{:>11}{:>6}",
+            number(frame.comment_rate.round() as u64),
+            number(frame.like_rate.round() as u64),
+            live.seen.map_or_else(|| "…".to_owned(), quantiles),
+            number(live.likes),
+            number(live.redelivered),
+            number(live.viewers),
+        ),
+    ];
+    if let Some(trouble) = &live.trouble {
+        lines.push(format!("    {BAD}{trouble}{PLAIN}"));
+    }
     lines
 }
 
@@ -285,6 +319,19 @@ fn line(frame: &Frame) -> String {
         if let Some(trouble) = &branch.trouble {
             line.push_str(&format!(" ({trouble})"));
         }
+    }
+    let live = &frame.live;
+    line.push_str(&format!(
+        " | room {ROOM} {}/s comments {}/s likes seen {} redelivered {} viewers {} likes {}",
+        frame.comment_rate.round(),
+        frame.like_rate.round(),
+        live.seen.map_or_else(|| "?".to_owned(), quantiles),
+        live.redelivered,
+        live.viewers,
+        live.likes
+    ));
+    if let Some(trouble) = &live.trouble {
+        line.push_str(&format!(" ({trouble})"));
     }
     line
 }
@@ -364,6 +411,19 @@ mod tests {
                 lag: 123_456,
             },
             branches: vec![branch("elasticsearch"), branch("redis")],
+            live: LiveFrame {
+                comments: 1_234_567,
+                likes: 12_345_678,
+                viewers: 12_345,
+                seen: Some(Quantiles {
+                    p50: Duration::from_millis(123),
+                    p99: Duration::from_millis(9_900),
+                }),
+                redelivered: 1_234_567,
+                trouble: None,
+            },
+            comment_rate: 1_234.0,
+            like_rate: 123_456.0,
             hint: "Ctrl-C stops the changes and compares every row".to_owned(),
         }
     }

@@ -84,6 +84,44 @@ impl Stack {
         self.values.get(name).map(String::as_str)
     }
 
+    /// The sections of a settings file that say where the live lane of this instance is, and how its users' tokens
+    /// are signed.
+    ///
+    /// # Errors
+    /// Where the stack has no such value.
+    pub fn live_settings(&self) -> anyhow::Result<Vec<String>> {
+        let text = |value: &str| toml::Value::from(value).to_string();
+        let line = |key: &str, name: &str| {
+            let value = self.get(name)?;
+            anyhow::Ok(format!("{key} = {}", text(value)))
+        };
+        let mut lines = vec![
+            "[nats]".to_owned(),
+            line("url", "NATS")?,
+            line("username", "NATS_USER")?,
+            line("password", "NATS_PASSWORD")?,
+        ];
+        if let Some(ca) = self.find("CA_FILE") {
+            lines.push(format!("ca_file = {}", text(ca)));
+        }
+        lines.extend([
+            "[live.auth]".to_owned(),
+            "algorithm = \"HS256\"".to_owned(),
+            line("key", "TOKEN_KEY")?,
+            line("issuer", "TOKEN_ISSUER")?,
+            line("audience", "TOKEN_AUDIENCE")?,
+            "[live.callout]".to_owned(),
+            line("issuer_seed", "NATS_ISSUER_SEED")?,
+            line("account", "NATS_ACCOUNT")?,
+            line("username", "NATS_CALLOUT_USER")?,
+            line("password", "NATS_CALLOUT_PASSWORD")?,
+        ]);
+        if let Some(seed) = self.find("NATS_XKEY_SEED") {
+            lines.push(format!("xkey_seed = {}", text(seed)));
+        }
+        Ok(lines)
+    }
+
     /// The script's command line for this instance, as a user would type it in the repository.
     pub fn command(&self, what: &str) -> String {
         if self.instance == "local" {
@@ -113,6 +151,22 @@ pub fn root() -> anyhow::Result<PathBuf> {
             Path::display(&here)
         ),
     }
+}
+
+/// Writes a file that nobody else may read: the stack's passwords are in it.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(in crate::cli) fn write_private(file: &Path, text: &str) -> std::io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(file)?
+        .write_all(text.as_bytes())
 }
 
 /// `TWOLANE_STACK_NAME=value` lines, the value perhaps in single quotes.

@@ -1,0 +1,165 @@
+//! The measured worker: `twolane run live` in a process of its own, and what it uses.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, anyhow};
+use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
+
+use crate::cli::bench::child::{TICKS_A_SECOND, ticks};
+use crate::live::lane;
+
+/// Between two looks at its memory.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How long it may take to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What memory is at the beginning and at the end: the mean of so much time, or of a quarter of a shorter run.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The process.
+pub(super) struct Worker {
+    child: tokio::sync::Mutex<Child>,
+    pid: u32,
+}
+
+/// Looks at a worker until it is asked what was seen.
+pub(super) struct Watching {
+    pid: u32,
+    began: Instant,
+    cpu: anyhow::Result<f64>,
+    seen: Arc<Mutex<Vec<(Duration, f64)>>>,
+    looking: JoinHandle<()>,
+}
+
+/// What a worker used while it was watched.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Used {
+    /// Processors that it kept busy, on the average.
+    pub(super) cores: f64,
+    /// Resident memory in MiB: the mean of the first minute, or of the first quarter.
+    pub(super) first_mib: f64,
+    /// The same of the last one.
+    pub(super) last_mib: f64,
+    /// The most.
+    pub(super) most_mib: f64,
+}
+
+// === impl Worker ===
+
+impl Worker {
+    /// Starts it. What it says goes to stderr.
+    ///
+    /// # Errors
+    /// Where the process cannot be started.
+    pub(super) async fn start(settings: &Path) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program's own file is not known")?;
+        let mut command = Command::new(program);
+        command.arg("--settings").arg(settings);
+        // The settings are the run's alone: a variable of the environment may be about other servers.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TWOLANE_") {
+                command.env_remove(name);
+            }
+        }
+        let child = command
+            .args(["run", lane::NAME])
+            .stdin(Stdio::null())
+            .stdout(std::io::stderr())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the worker")?;
+        let pid = child.id().context("the worker ended at once")?;
+        Ok(Self {
+            child: tokio::sync::Mutex::new(child),
+            pid,
+        })
+    }
+
+    /// Waits for its end, which nobody asked for, and says so.
+    pub(super) async fn ended(&self) -> anyhow::Error {
+        match self.child.lock().await.wait().await {
+            Ok(status) => anyhow!("the worker ended ({status}); what it said is above"),
+            Err(why) => anyhow!("the worker cannot be waited for: {why}"),
+        }
+    }
+
+    /// Begins to look at what it uses.
+    pub(super) fn watch(&self) -> Watching {
+        let (pid, began) = (self.pid, Instant::now());
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let notes = Arc::clone(&seen);
+        let looking = tokio::spawn(async move {
+            loop {
+                if let Some(mib) = resident_mib(pid) {
+                    let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+                    notes.push((began.elapsed(), mib));
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        });
+        Watching {
+            pid,
+            began,
+            cpu: cpu_seconds(pid),
+            seen,
+            looking,
+        }
+    }
+
+    /// Lets it finish what it has in hand, and ends it.
+    pub(super) async fn stop(self) {
+        let mut child = self.child.into_inner();
+        let asked = Command::new("kill").arg(self.pid.to_string()).status();
+        let asked = asked.await.is_ok_and(|status| status.success());
+        if asked && tokio::time::timeout(PATIENCE, child.wait()).await.is_ok() {
+            return;
+        }
+        // It has ended already, or it will not.
+        let _ = child.kill().await;
+    }
+}
+
+// === impl Watching ===
+
+impl Watching {
+    /// What it used since.
+    ///
+    /// # Errors
+    /// Where the kernel does not tell.
+    pub(super) fn used(self) -> anyhow::Result<Used> {
+        self.looking.abort();
+        let length = self.began.elapsed();
+        let cpu = cpu_seconds(self.pid)? - self.cpu?;
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = MINUTE.min(length / 4);
+        let of = |from: Duration, to: Duration| {
+            let within = seen.iter().filter(|(at, _)| (from..=to).contains(at));
+            let values: Vec<f64> = within.map(|(_, mib)| *mib).collect();
+            values.iter().sum::<f64>() / values.len().max(1) as f64
+        };
+        Ok(Used {
+            cores: cpu / length.as_secs_f64().max(1e-9),
+            first_mib: of(Duration::ZERO, part),
+            last_mib: of(length.saturating_sub(part), length),
+            most_mib: seen.iter().map(|(_, mib)| *mib).fold(0.0, f64::max),
+        })
+    }
+}
+
+fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
+    let file = format!("/proc/{pid}/stat");
+    let stat = std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
+    let ticks = ticks(&stat).with_context(|| format!("{file} is not as expected"))?;
+    Ok(ticks as f64 / TICKS_A_SECOND)
+}
+
+fn resident_mib(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))?;
+    Some(kib.trim().parse::<f64>().ok()? / 1024.0)
+}
