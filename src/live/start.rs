@@ -20,7 +20,7 @@ use super::room::{Outlet, Parts, Rooms};
 use super::service::{Service, Work};
 use super::streams;
 use super::wire::Entry;
-use crate::config::{CalloutSettings, LiveSpec, Settings};
+use crate::config::{LiveSpec, Settings};
 use crate::supervise::{self, Child, Incarnation, Tree};
 
 /// Answers that wait for one of these connections' threads: a moderator's, and the server's.

@@ -66,7 +66,9 @@ fn what_the_server_gave_up_with_no_worker_left_is_buried_by_its_advisory() {
         for _ in 0..3 {
             assert_eq!(rig.take_and_die(1).await.len(), 1);
         }
+        // The server says so when somebody asks for more, as workers do all the time.
         until("the advisory", || async {
+            assert_eq!(rig.take_and_die(1).await.len(), 0);
             rig.messages("LIVE_ADVISORY").await == 1
         })
         .await;
@@ -113,7 +115,9 @@ fn what_was_given_up_without_an_advisory_is_found_all_the_same() {
         for _ in 0..3 {
             rig.take_and_die(1).await;
         }
+        // The server says so when somebody asks for more, as workers do all the time.
         until("the advisory", || async {
+            assert_eq!(rig.take_and_die(1).await.len(), 0);
             rig.messages("LIVE_ADVISORY").await == 1
         })
         .await;

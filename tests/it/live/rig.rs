@@ -49,7 +49,6 @@ pub struct Worker {
 #[derive(Debug, Clone)]
 pub struct Kept {
     pub room: String,
-    pub seq: u64,
     pub entry: Entry,
 }
 
@@ -84,7 +83,7 @@ pub fn spec() -> LiveSpec {
         audit: kept,
         notify: kept,
         comments: CommentSpec {
-            max_chars: 100,
+            max_chars: 10_000,
             user_rate: rate,
             room_rate: rate,
             keywords_file: None,
@@ -208,7 +207,6 @@ impl Rig {
             let room = message.subject.split('.').nth(1).unwrap_or_default();
             kept.push(Kept {
                 room: room.to_owned(),
-                seq,
                 entry: serde_json::from_slice(&message.payload).expect("an entry"),
             });
             if seq == last {
