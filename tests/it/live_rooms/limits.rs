@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use twolane::live::room::Verdict;
 use twolane::live::wire::Reason;
 
-use super::rig::{Rig, eventually, rate, room, spec, system, tally};
+use super::rig::{Rig, Worker, eventually, rate, room, spec, system, tally};
 
 #[test]
 fn a_users_rate_holds_over_two_workers() {
@@ -170,8 +170,10 @@ fn a_redis_that_hangs_delays_few_comments_and_none_for_long() {
     system(async {
         let mut spec = spec();
         spec.inbox.ack_wait = Duration::from_secs(1);
-        let rig = Rig::new(spec).await;
-        let worker = rig.worker().await;
+        let rig = Rig::new(spec.clone()).await;
+        // Another database than the first one is asked for, so that a connection is not made before it answers.
+        let redis = rig.redis.url().replace("/0", "/1");
+        let worker = Worker::start(spec, &redis, &rig.nats.url()).await;
         let room = room("r");
         assert_eq!(worker.say(&room, "u1", "hello").await, None);
         rig.redis.signal("STOP");
@@ -179,7 +181,7 @@ fn a_redis_that_hangs_delays_few_comments_and_none_for_long() {
         assert!(worker.rooms.like(&room, &super::rig::user("u1"), 1));
         let start = Instant::now();
         let mut took = Vec::new();
-        while start.elapsed() < Duration::from_secs(4) {
+        while start.elapsed() < Duration::from_secs(6) {
             let asked = Instant::now();
             assert_eq!(worker.say(&room, "u1", "hello").await, None);
             took.push(asked.elapsed());
@@ -187,8 +189,13 @@ fn a_redis_that_hangs_delays_few_comments_and_none_for_long() {
         }
         rig.redis.signal("CONT");
         took.sort_unstable();
-        let (median, worst) = (took[took.len() / 2], took[took.len() - 1]);
-        assert!(median < Duration::from_millis(20), "{median:?}");
+        let slow = took
+            .iter()
+            .filter(|t| **t > Duration::from_millis(100))
+            .count();
+        let worst = took[took.len() - 1];
+        // One for each attempt: they come after 50 ms, 100 ms and so on up to 5 s.
+        assert!(slow <= 10 && took.len() > 100, "{slow} of {}", took.len());
         assert!(worst < Duration::from_millis(600), "{worst:?}");
         eventually("the like is added", async || {
             worker.rooms.stats().likes_added.get() == 1
