@@ -3,9 +3,10 @@
 //! | path | answer |
 //! |---|---|
 //! | `GET /live` | 200 while the process serves |
-//! | `GET /ready` | 200 when every branch and each of its actors is at work, else 503 with which is not, and why |
+//! | `GET /ready` | 200 when every branch, the live lane and each of their actors is at work, else 503 with which is not, and why |
 //! | `GET /metrics` | OpenMetrics text |
 //! | `GET /pipelines` | every pipeline with its branches: state, tally, lag, freshness, memory, actors |
+//! | `GET /rooms` | the live lane: what became of what was received, load, connections; 404 where it does not run |
 //! | `GET /actors` | every supervised actor |
 //! | `POST /pipelines/{pipeline}/{sink}/resume` | 200; 404 for no such branch; 409 where it is not halted |
 //!

@@ -5,15 +5,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::view::{
-    BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
+    BranchView, BufferView, ChildView, ClassView, ConnectionView, HistogramView, LiveView,
+    PartitionView, RecordsView, Resumed, Subject,
 };
 use crate::branch::{Branch, Histogram, PartitionStats};
+use crate::live::connect::Link;
+use crate::live::lane::LiveStatus;
+use crate::live::tally::{Class, Tally};
 use crate::supervise::{ChildState, ChildStatus, Tree};
 
 /// What runs in this process. The branches come later than the admin address, so that an address in use is
 /// known before anything is consumed.
 pub struct Lanes {
     branches: OnceLock<Vec<Arc<Branch>>>,
+    live: OnceLock<Arc<LiveStatus>>,
     tree: Arc<Tree>,
 }
 
@@ -24,6 +29,7 @@ impl Lanes {
     pub fn new(tree: Arc<Tree>) -> Arc<Self> {
         Arc::new(Self {
             branches: OnceLock::new(),
+            live: OnceLock::new(),
             tree,
         })
     }
@@ -31,6 +37,11 @@ impl Lanes {
     /// Every branch of this process has been started. Only the first call counts.
     pub fn started(&self, branches: Vec<Arc<Branch>>) {
         self.branches.get_or_init(|| branches);
+    }
+
+    /// The live lane of this process has been started. Only the first call counts.
+    pub fn live_started(&self, live: Arc<LiveStatus>) {
+        self.live.get_or_init(|| live);
     }
 }
 
@@ -42,6 +53,10 @@ impl Subject for Lanes {
     fn children(&self) -> Vec<ChildView> {
         let children = self.tree.children();
         children.iter().map(|c| (&**c).into()).collect()
+    }
+
+    fn live(&self) -> Option<LiveView> {
+        Some((&**self.live.get()?).into())
     }
 
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
@@ -135,6 +150,61 @@ fn partition_view(partition: i32, stats: PartitionStats, open: Option<i64>) -> P
         committed: read.then_some(stats.committed),
         watermark,
         lag: watermark.map(|w| (stats.end - w).max(0)),
+    }
+}
+
+// === impl LiveView ===
+
+impl From<&LiveStatus> for LiveView {
+    fn from(l: &LiveStatus) -> Self {
+        let class = |c: Class| ClassView::of(c, &l.tally);
+        Self {
+            waiting: l.trouble.recent(),
+            overloaded: l.load.overloaded(),
+            lag_seconds: l.load.lag().as_secs_f64(),
+            in_hand: l.load.held(),
+            in_hand_limit: u64::from(l.worker_pending),
+            retried: l.trouble.retried(),
+            buried: get(&l.tally.buried),
+            unproven: get(&l.tally.unproven),
+            classes: Class::ALL.map(class).into(),
+            connections: l.links.iter().map(ConnectionView::from).collect(),
+        }
+    }
+}
+
+// === impl ClassView ===
+
+impl ClassView {
+    fn of(class: Class, tally: &Tally) -> Self {
+        let counts = tally.snapshot(class);
+        Self {
+            class: class.name(),
+            received: counts.received,
+            accepted: counts.accepted,
+            refused: counts.refused,
+            shed: counts.shed,
+            duplicate: counts.duplicate,
+            dead_lettered: counts.dead_lettered,
+            abandoned: counts.abandoned,
+            pending: counts.pending(),
+            redelivered: counts.redelivered,
+        }
+    }
+}
+
+// === impl ConnectionView ===
+
+impl From<&Link> for ConnectionView {
+    fn from(link: &Link) -> Self {
+        let counters = link.counters();
+        Self {
+            connection: link.name(),
+            up: link.up(),
+            disconnects: get(&counters.disconnects),
+            overflowed: get(&counters.overflowed),
+            errors: get(&counters.errors),
+        }
     }
 }
 

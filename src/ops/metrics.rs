@@ -14,7 +14,10 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
-use super::view::{BranchView, ChildView, HistogramView, PartitionView, Subject};
+use super::view::{
+    BranchView, ChildView, ClassView, ConnectionView, HistogramView, LiveView, PartitionView,
+    Subject,
+};
 use table::TABLE;
 
 /// What `/metrics` declares its answer to be.
@@ -46,6 +49,18 @@ enum Read {
     Partition(fn(&PartitionView) -> Option<i64>),
     /// A histogram of each branch.
     Histogram(fn(&BranchView) -> &HistogramView, Bounds),
+    /// A counter of each class of what the live lane receives.
+    Class(fn(&ClassView) -> u64),
+    /// A gauge of each class.
+    ClassNow(fn(&ClassView) -> u64),
+    /// A counter of the comments' way.
+    Comments(fn(&LiveView) -> u64),
+    /// A gauge of the comments' way.
+    CommentsNow(fn(&LiveView) -> f64),
+    /// A counter of each connection to NATS.
+    Connection(fn(&ConnectionView) -> u64),
+    /// 1 for a connection to NATS that holds, else 0.
+    ConnectionUp,
     /// A counter of each child.
     Child(fn(&ChildView) -> u64),
     /// 1 for the child's present state, 0 for the others.
@@ -113,10 +128,20 @@ pub fn reference() -> String {
 impl Read {
     fn kind(&self) -> MetricType {
         match self {
-            Self::Counter(_) | Self::Reasons | Self::Child(_) => MetricType::Counter,
-            Self::Gauge(_) | Self::State | Self::Partition(_) | Self::ChildState | Self::Build => {
-                MetricType::Gauge
-            }
+            Self::Counter(_)
+            | Self::Reasons
+            | Self::Class(_)
+            | Self::Comments(_)
+            | Self::Connection(_)
+            | Self::Child(_) => MetricType::Counter,
+            Self::Gauge(_)
+            | Self::State
+            | Self::Partition(_)
+            | Self::ClassNow(_)
+            | Self::CommentsNow(_)
+            | Self::ConnectionUp
+            | Self::ChildState
+            | Self::Build => MetricType::Gauge,
             Self::Histogram(..) => MetricType::Histogram,
         }
     }
@@ -129,6 +154,11 @@ impl Read {
             Self::Reasons => &["pipeline", "sink", "topic", "reason"],
             Self::State => &["pipeline", "sink", "topic", "state"],
             Self::Partition(_) => &["pipeline", "sink", "topic", "partition"],
+            // Of comments alone, and named as theirs, so that the series of one class stand together.
+            Self::Class(_) | Self::ClassNow(_) | Self::Comments(_) | Self::CommentsNow(_) => {
+                &["class"]
+            }
+            Self::Connection(_) | Self::ConnectionUp => &["connection"],
             Self::Child(_) => &["child"],
             Self::ChildState => &["child", "state"],
             Self::Build => &["version"],
@@ -148,6 +178,7 @@ impl Collector for Reader {
     fn encode(&self, mut to: DescriptorEncoder<'_>) -> fmt::Result {
         let branches = self.0.branches().unwrap_or_default();
         let children = self.0.children();
+        let live = self.0.live();
         for metric in TABLE {
             // The encoder adds the suffix to each sample by itself.
             let family = metric.name.strip_suffix("_total").unwrap_or(metric.name);
@@ -156,7 +187,7 @@ impl Collector for Reader {
                 to: to.encode_descriptor(family, metric.help, None, kind)?,
                 names: metric.read.labels(),
             };
-            metric.encode(&branches, &children, &mut samples)?;
+            metric.encode(&branches, live.as_ref(), &children, &mut samples)?;
         }
         Ok(())
     }
@@ -168,11 +199,33 @@ impl Metric {
     fn encode(
         &self,
         branches: &[BranchView],
+        live: Option<&LiveView>,
         children: &[ChildView],
         to: &mut Samples<'_>,
     ) -> fmt::Result {
         let of = |b: &BranchView| [b.pipeline.clone(), b.sink.clone(), b.topic.clone()];
+        let classes = || live.into_iter().flat_map(|l| &l.classes);
+        let connections = || live.into_iter().flat_map(|l| &l.connections);
+        let comments = [crate::live::tally::Class::Comment.name().to_owned()];
         match &self.read {
+            Read::Class(read) => {
+                classes().try_for_each(|c| to.counter(&[c.class.to_owned()], read(c)))
+            }
+            Read::ClassNow(read) => {
+                classes().try_for_each(|c| to.gauge(&[c.class.to_owned()], read(c) as f64))
+            }
+            Read::Comments(read) => live
+                .into_iter()
+                .try_for_each(|l| to.counter(&comments, read(l))),
+            Read::CommentsNow(read) => live
+                .into_iter()
+                .try_for_each(|l| to.gauge(&comments, read(l))),
+            Read::Connection(read) => {
+                connections().try_for_each(|c| to.counter(&[c.connection.to_owned()], read(c)))
+            }
+            Read::ConnectionUp => {
+                connections().try_for_each(|c| to.gauge(&[c.connection.to_owned()], one(c.up)))
+            }
             Read::Counter(read) => branches
                 .iter()
                 .try_for_each(|b| to.counter(&of(b), read(b))),

@@ -12,5 +12,6 @@ mod view;
 
 pub use lanes::Lanes;
 pub use view::{
-    BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
+    BranchView, BufferView, ChildView, ClassView, ConnectionView, HistogramView, LiveView,
+    PartitionView, RecordsView, Resumed, Subject,
 };

@@ -15,6 +15,9 @@ pub trait Subject: Send + Sync + 'static {
     /// Every supervised child, in the order in which they were started.
     fn children(&self) -> Vec<ChildView>;
 
+    /// The live lane; `None` where this process does not run it.
+    fn live(&self) -> Option<LiveView>;
+
     /// Lets a halted branch start anew.
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed;
 }
@@ -138,6 +141,71 @@ pub struct BufferView {
     pub limit: usize,
 }
 
+/// The live lane now. Counters count since the process started.
+#[derive(Debug, Clone, Serialize)]
+pub struct LiveView {
+    /// What comments wait for, where something is away.
+    pub waiting: Option<String>,
+    /// Whether likes are shed for now.
+    pub overloaded: bool,
+    /// How late the comments' thread was at the last look, in seconds.
+    pub lag_seconds: f64,
+    /// Comments in hand.
+    pub in_hand: u64,
+    /// The most of them.
+    pub in_hand_limit: u64,
+    /// Attempts made again, since something was away.
+    pub retried: u64,
+    /// Dead letters of comments that no worker had in hand.
+    pub buried: u64,
+    /// Comments shown although nobody could say whether they had been shown before.
+    pub unproven: u64,
+    /// What was received, by class.
+    pub classes: Vec<ClassView>,
+    /// The connections to NATS.
+    pub connections: Vec<ConnectionView>,
+}
+
+/// What became of what was received of one class. At rest `received` is the sum of the six after it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct ClassView {
+    /// `comment`, `like`, `here`, `history` or `ctl`.
+    pub class: &'static str,
+    /// Deliveries of comments, likes, heartbeats or requests.
+    pub received: u64,
+    /// Shown, taken or answered.
+    pub accepted: u64,
+    /// Refused, and the sender told.
+    pub refused: u64,
+    /// Given up since there was too much to do.
+    pub shed: u64,
+    /// Shown before.
+    pub duplicate: u64,
+    /// In LIVE_DEAD.
+    pub dead_lettered: u64,
+    /// Given up unresolved; comments are delivered again.
+    pub abandoned: u64,
+    /// Gauge: received and not resolved.
+    pub pending: u64,
+    /// Of the received: those delivered before.
+    pub redelivered: u64,
+}
+
+/// One connection to NATS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ConnectionView {
+    /// What it is for.
+    pub connection: &'static str,
+    /// Whether it holds.
+    pub up: bool,
+    /// Times it was lost.
+    pub disconnects: u64,
+    /// Messages dropped before they were received, since they were not taken fast enough; the least.
+    pub overflowed: u64,
+    /// What server and client reported as wrong.
+    pub errors: u64,
+}
+
 /// One supervised child.
 #[derive(Debug, Clone, Serialize)]
 pub struct ChildView {
@@ -173,6 +241,18 @@ impl BranchView {
         child
             .name
             .strip_prefix(&self.group)
+            .is_some_and(|rest| rest.starts_with('/'))
+    }
+}
+
+// === impl LiveView ===
+
+impl LiveView {
+    /// Whether `child` belongs to the live lane.
+    pub fn owns(child: &ChildView) -> bool {
+        child
+            .name
+            .strip_prefix(crate::live::lane::NAME)
             .is_some_and(|rest| rest.starts_with('/'))
     }
 }
@@ -234,6 +314,38 @@ pub(super) mod testing {
             forgot: 0,
             purged: 0,
             reasons: BTreeMap::from([("not \"JSON\"".to_owned(), 2)]),
+        }
+    }
+
+    /// A live lane that has taken some of each class.
+    pub fn live() -> LiveView {
+        let classes = ["comment", "like"].map(|class| ClassView {
+            class,
+            received: 100,
+            accepted: 90,
+            refused: 4,
+            shed: 3,
+            duplicate: 2,
+            dead_lettered: 1,
+            ..ClassView::default()
+        });
+        LiveView {
+            waiting: None,
+            overloaded: false,
+            lag_seconds: 0.001,
+            in_hand: 7,
+            in_hand_limit: 512,
+            retried: 3,
+            buried: 1,
+            unproven: 0,
+            classes: classes.into(),
+            connections: vec![ConnectionView {
+                connection: "comments",
+                up: true,
+                disconnects: 1,
+                overflowed: 0,
+                errors: 2,
+            }],
         }
     }
 

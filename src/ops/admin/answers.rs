@@ -10,13 +10,14 @@ use serde_json::json;
 
 use super::Shared;
 use crate::ops::metrics::CONTENT_TYPE;
-use crate::ops::view::{BranchView, ChildView, Resumed};
+use crate::ops::view::{BranchView, ChildView, LiveView, Resumed};
 
-const PATHS: [&str; 6] = [
+const PATHS: [&str; 7] = [
     "GET /live",
     "GET /ready",
     "GET /metrics",
     "GET /pipelines",
+    "GET /rooms",
     "GET /actors",
     "POST /pipelines/{pipeline}/{sink}/resume",
 ];
@@ -30,6 +31,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(only("/ready", "GET", read().to(ready)))
         .service(only("/metrics", "GET", read().to(metrics)))
         .service(only("/pipelines", "GET", read().to(pipelines)))
+        .service(only("/rooms", "GET", read().to(rooms)))
         .service(only("/actors", "GET", read().to(actors)))
         .service(only(
             "/pipelines/{pipeline}/{sink}/resume",
@@ -103,7 +105,11 @@ struct Ready {
 }
 
 async fn ready(shared: State) -> HttpResponse {
-    let unready = unready(shared.subject.branches(), &shared.subject.children());
+    let children = shared.subject.children();
+    let mut unready = unready(shared.subject.branches(), &children);
+    if let Some(live) = shared.subject.live() {
+        unready.extend(unready_live(&live, &children));
+    }
     let status = if unready.is_empty() {
         StatusCode::OK
     } else {
@@ -141,16 +147,46 @@ fn unready(branches: Option<Vec<BranchView>>, children: &[ChildView]) -> Vec<Unr
         let resting = children
             .iter()
             .filter(|c| branch.owns(c) && c.state != "running");
-        found.extend(resting.map(|c| Unready {
+        found.extend(resting.map(Unready::resting));
+    }
+    found
+}
+
+fn unready_live(live: &LiveView, children: &[ChildView]) -> Vec<Unready> {
+    let down = live.connections.iter().filter(|c| !c.up);
+    let mut found: Vec<Unready> = down
+        .map(|c| Unready {
+            name: format!("live: connection for {}", c.connection),
+            state: "waiting",
+            reason: "NATS is not reached".to_owned(),
+        })
+        .collect();
+    found.extend(live.waiting.iter().map(|why| Unready {
+        name: "live: comments".to_owned(),
+        state: "waiting",
+        reason: why.clone(),
+    }));
+    let resting = children
+        .iter()
+        .filter(|c| LiveView::owns(c) && c.state != "running");
+    found.extend(resting.map(Unready::resting));
+    found
+}
+
+// === impl Unready ===
+
+impl Unready {
+    /// An actor that is between two runs, or at its end.
+    fn resting(c: &ChildView) -> Self {
+        Self {
             name: c.name.clone(),
             state: c.state,
             reason: match &c.last_exit {
                 Some(exit) => format!("its last run ended: {exit}"),
                 None => "it has not started yet".to_owned(),
             },
-        }));
+        }
     }
-    found
 }
 
 #[derive(Serialize)]
@@ -186,6 +222,16 @@ async fn pipelines(shared: State) -> HttpResponse {
         }
     }
     answer(StatusCode::OK, &all)
+}
+
+async fn rooms(shared: State) -> HttpResponse {
+    match shared.subject.live() {
+        Some(live) => answer(StatusCode::OK, &live),
+        None => error(
+            StatusCode::NOT_FOUND,
+            "this process does not run the live lane: it runs where topics/live.toml is, unless other pipelines are named",
+        ),
+    }
 }
 
 async fn actors(shared: State) -> HttpResponse {

@@ -6,13 +6,14 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::ops::view::testing::{branch, child};
-use crate::ops::view::{BranchView, ChildView, Resumed};
+use crate::ops::view::testing::{branch, child, live};
+use crate::ops::view::{BranchView, ChildView, LiveView, Resumed};
 
 #[derive(Default)]
 struct Fake {
     branches: Option<Vec<BranchView>>,
     children: Vec<ChildView>,
+    live: Option<LiveView>,
     resumed: AtomicUsize,
 }
 
@@ -22,6 +23,9 @@ impl Subject for Fake {
     }
     fn children(&self) -> Vec<ChildView> {
         self.children.clone()
+    }
+    fn live(&self) -> Option<LiveView> {
+        self.live.clone()
     }
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
         let mut all = self.branches.iter().flatten();
@@ -222,4 +226,36 @@ async fn a_resume_over_a_socket_knows_its_peer() {
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     assert_eq!(subject.resumed.load(Ordering::Relaxed), 1);
     server.stop().await;
+}
+
+#[actix::test]
+async fn the_live_lane_is_shown_where_it_runs_and_counts_for_readiness() {
+    let none = Arc::new(Fake::default());
+    let (status, _) = ask(&none, TestRequest::get().uri("/rooms")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    let runs = |change: fn(&mut LiveView)| {
+        let mut view = live();
+        change(&mut view);
+        Arc::new(Fake {
+            branches: Some(Vec::new()),
+            live: Some(view),
+            ..Fake::default()
+        })
+    };
+    let well = runs(|_| {});
+    let (status, body) = ask(&well, TestRequest::get().uri("/rooms")).await;
+    assert_eq!(status, StatusCode::OK);
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["classes"][0]["class"], "comment");
+    assert_eq!(body["classes"][0]["received"], 100);
+    let (status, _) = ask(&well, TestRequest::get().uri("/ready")).await;
+    assert_eq!(status, StatusCode::OK);
+    let changes: [fn(&mut LiveView); 2] = [
+        |l| l.connections[0].up = false,
+        |l| l.waiting = Some("Redis is away".into()),
+    ];
+    for change in changes {
+        let (status, _) = ask(&runs(change), TestRequest::get().uri("/ready")).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
 }

@@ -1,6 +1,9 @@
 //! Every metric there is. Names follow Prometheus: base units, `_total` on what only grows.
 
-use super::Read::{Build, Child, ChildState, Counter, Gauge, Histogram, Partition, Reasons, State};
+use super::Read::{
+    Build, Child, ChildState, Class, ClassNow, Comments, CommentsNow, Connection, ConnectionUp,
+    Counter, Gauge, Histogram, Partition, Reasons, State,
+};
 use super::{Bounds, Metric};
 
 /// A request takes at least a round trip on the loopback, and is given up after a minute or two.
@@ -151,6 +154,103 @@ pub(super) const TABLE: &[Metric] = &[
         name: "twolane_branch_state",
         help: "1 for the branch's state, 0 for the others; halted asks for an operator",
         read: State,
+    },
+    Metric {
+        name: "twolane_live_received_total",
+        help: "What a worker received from NATS: deliveries of comments, likes, heartbeats, requests. At rest this is the sum \
+               of the accepted, refused, shed, duplicate, dead-lettered and abandoned ones",
+        read: Class(|c| c.received),
+    },
+    Metric {
+        name: "twolane_live_accepted_total",
+        help: "Comments that are in LIVE_OUT, likes and heartbeats that are in their room, requests answered",
+        read: Class(|c| c.accepted),
+    },
+    Metric {
+        name: "twolane_live_refused_total",
+        help: "What was not taken, and its sender told why",
+        read: Class(|c| c.refused),
+    },
+    Metric {
+        name: "twolane_live_shed_total",
+        help: "What was given up since there was too much to do; never a comment",
+        read: Class(|c| c.shed),
+    },
+    Metric {
+        name: "twolane_live_duplicate_total",
+        help: "Comments delivered again that were in LIVE_OUT already",
+        read: Class(|c| c.duplicate),
+    },
+    Metric {
+        name: "twolane_live_dead_lettered_total",
+        help: "Comments that are in LIVE_DEAD after their last delivery",
+        read: Class(|c| c.dead_lettered),
+    },
+    Metric {
+        name: "twolane_live_abandoned_total",
+        help: "What was given up unresolved; comments are delivered again",
+        read: Class(|c| c.abandoned),
+    },
+    Metric {
+        name: "twolane_live_redelivered_total",
+        help: "Of the received: comments that had been delivered before",
+        read: Class(|c| c.redelivered),
+    },
+    Metric {
+        name: "twolane_live_pending",
+        help: "Received and not resolved",
+        read: ClassNow(|c| c.pending),
+    },
+    Metric {
+        name: "twolane_live_in_hand_limit",
+        help: "The most comments that this worker may have in hand: inbox.worker_pending",
+        read: CommentsNow(|l| l.in_hand_limit as f64),
+    },
+    Metric {
+        name: "twolane_live_retries_total",
+        help: "Attempts made again since NATS, or what a verdict needs, was away",
+        read: Comments(|l| l.retried),
+    },
+    Metric {
+        name: "twolane_live_buried_total",
+        help: "Comments that no worker had in hand, given up by the server and copied to LIVE_DEAD",
+        read: Comments(|l| l.buried),
+    },
+    Metric {
+        name: "twolane_live_unproven_total",
+        help: "Comments shown although LIVE_OUT keeps too little to say whether they had been shown before",
+        read: Comments(|l| l.unproven),
+    },
+    Metric {
+        name: "twolane_live_lag_seconds",
+        help: "How late the timers of the comments' thread were at the last look",
+        read: CommentsNow(|l| l.lag_seconds),
+    },
+    Metric {
+        name: "twolane_live_overloaded",
+        help: "1 while likes are shed for the comments' sake, else 0",
+        read: CommentsNow(|l| f64::from(u8::from(l.overloaded))),
+    },
+    Metric {
+        name: "twolane_live_connection_up",
+        help: "1 while the connection to NATS holds, else 0",
+        read: ConnectionUp,
+    },
+    Metric {
+        name: "twolane_live_disconnects_total",
+        help: "Times a connection to NATS was lost",
+        read: Connection(|c| c.disconnects),
+    },
+    Metric {
+        name: "twolane_live_overflowed_total",
+        help: "Messages that the NATS client dropped before they were received, since they were not taken fast enough; under a \
+               flood of them it does not report each one",
+        read: Connection(|c| c.overflowed),
+    },
+    Metric {
+        name: "twolane_live_connection_errors_total",
+        help: "What the NATS server or client reported as wrong",
+        read: Connection(|c| c.errors),
     },
     Metric {
         name: "twolane_child_restarts_total",

@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::ops::view::testing::{branch, child};
-use crate::ops::view::{BranchView, ChildView, Resumed};
+use crate::ops::view::testing::{branch, child, live};
+use crate::ops::view::{BranchView, ChildView, LiveView, Resumed};
 
 struct Fake(Option<Vec<BranchView>>, Vec<ChildView>);
 
@@ -12,6 +12,9 @@ impl Subject for Fake {
     }
     fn children(&self) -> Vec<ChildView> {
         self.1.clone()
+    }
+    fn live(&self) -> Option<LiveView> {
+        Some(live())
     }
     fn resume(&self, _: &str, _: &str) -> Resumed {
         Resumed::Unknown

@@ -66,6 +66,8 @@ fn what_the_server_gave_up_with_no_worker_left_is_buried_by_its_advisory() {
         for _ in 0..3 {
             assert_eq!(rig.take_and_die(1).await.len(), 1);
         }
+        // The server gives it up when somebody asks for more.
+        assert!(rig.take_and_die(1).await.is_empty());
         until("the advisory", || async {
             rig.messages("LIVE_ADVISORY").await == 1
         })
@@ -111,8 +113,9 @@ fn what_was_given_up_without_an_advisory_is_found_all_the_same() {
         let rig = Rig::new(three_times()).await;
         rig.comment(&room(1), &user(1), "poison").await;
         for _ in 0..3 {
-            rig.take_and_die(1).await;
+            assert_eq!(rig.take_and_die(1).await.len(), 1);
         }
+        assert!(rig.take_and_die(1).await.is_empty());
         until("the advisory", || async {
             rig.messages("LIVE_ADVISORY").await == 1
         })

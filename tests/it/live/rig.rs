@@ -48,7 +48,6 @@ pub struct Worker {
 #[derive(Debug, Clone)]
 pub struct Kept {
     pub room: String,
-    pub seq: u64,
     pub entry: Entry,
 }
 
@@ -261,7 +260,6 @@ impl Rig {
             let room = message.subject.split('.').nth(1).unwrap_or_default();
             kept.push(Kept {
                 room: room.to_owned(),
-                seq,
                 entry: serde_json::from_slice(&message.payload).expect("an entry"),
             });
             if seq == last {
