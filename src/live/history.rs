@@ -17,7 +17,8 @@ use super::read::{self, From, Kept, ReadError};
 
 /// The most entries of one answer: a screen holds some thirty at a time, and whoever needs more asks again.
 pub const MOST: usize = 200;
-/// The most bytes of the entries of one answer: half of what the server takes in one message by default.
+/// The most bytes of the entries of one answer, but for the last of them: half of what the server takes in one
+/// message by default.
 pub const MOST_BYTES: usize = 512 * 1024;
 /// Requests that find out where the last entries begin. Each one at least halves the range.
 const PROBES: usize = 64;
@@ -182,6 +183,13 @@ impl Reader<'_> {
                 break;
             }
             next = end + 1;
+        }
+        // The newest that fit: what is older is asked for by sequence, which also pages.
+        let mut bytes: usize = last.iter().map(|e| e.payload.len()).sum();
+        while bytes > MOST_BYTES
+            && let Some(oldest) = last.pop_front()
+        {
+            bytes -= oldest.payload.len();
         }
         self.make(last.into(), 0, None)
     }

@@ -1,9 +1,10 @@
 //! Finds what the server gave up with no worker left to bury it, and buries it.
 //!
 //! Two ways lead here. The server publishes an advisory for each message that was delivered as often as it
-//! may be; the stream LIVE_ADVISORY keeps them until a worker has seen to each. And since an advisory can be
-//! lost with the server, LIVE_IN is looked through now and then: of a work queue only what was given up is
-//! left below the consumer's acknowledged sequence.
+//! may be (when it is next asked for messages); the stream LIVE_ADVISORY keeps them until a worker has seen to
+//! each. And since an advisory can be lost with the server, LIVE_IN is looked through now and then: of a work
+//! queue only what was given up is left below what the consumer has acknowledged, or below what it has
+//! delivered while no acknowledgement is due.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -149,7 +150,7 @@ async fn exhume(
 }
 
 /// Buries what was given up and already looked like it at the look before: what has only just been
-/// acknowledged lies below the acknowledged sequence, too, for the moment until it is removed.
+/// acknowledged looks like it, too, for the moment until it is removed.
 async fn look_through(
     conn: &Conn,
     inbox: &Stream,
@@ -163,7 +164,11 @@ async fn look_through(
         Err(e) if e.kind() == ConsumerInfoErrorKind::NotFound => return Ok(BTreeSet::new()),
         Err(e) => return Err(failed(&e)),
     };
-    let floor = consumer.ack_floor.stream_sequence;
+    let floor = if consumer.num_ack_pending == 0 {
+        consumer.delivered.stream_sequence
+    } else {
+        consumer.ack_floor.stream_sequence
+    };
     let state = inbox.get_info().await.map_err(|e| failed(&e))?.state;
     let mut suspects = BTreeSet::new();
     let mut from = state.first_sequence;
