@@ -14,6 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::commit::Ledger;
 use crate::config::{PipelineSpec, Settings, SinkSpec, TopicSpec};
+use crate::decode::Schemas;
+use crate::schema_registry::SchemaRegistry;
 use crate::sink::SinkHub;
 use crate::sink::dead_letter::DeadLetters;
 use crate::source::{Budget, Commands, Probe};
@@ -38,6 +40,10 @@ pub struct Branch {
     pub dead: DeadLetters,
     /// Asks Kafka.
     pub probe: Probe,
+    /// Asks for Avro schemas, where there is a registry.
+    pub registry: Option<SchemaRegistry>,
+    /// Those that it has answered.
+    pub schemas: Arc<Schemas>,
     /// The way to the poller.
     pub commands: Commands,
     /// Its switch.

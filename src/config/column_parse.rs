@@ -8,7 +8,7 @@ use super::ColumnType;
 use super::read::did_you_mean;
 
 /// Every type that is read, for suggestions.
-const NAMES: [&str; 40] = [
+const NAMES: [&str; 48] = [
     "tinyint",
     "smallint",
     "mediumint",
@@ -49,10 +49,6 @@ const NAMES: [&str; 40] = [
     "nchar",
     "nvarchar",
     "uuid",
-];
-
-/// Types that exist and are not read, for a better answer than "no such type".
-const UNREAD: [&str; 11] = [
     "geometry",
     "point",
     "linestring",
@@ -61,10 +57,10 @@ const UNREAD: [&str; 11] = [
     "multilinestring",
     "multipolygon",
     "geometrycollection",
-    "inet4",
-    "inet6",
-    "vector",
 ];
+
+/// Types that exist and are not read, for a better answer than "no such type".
+const UNREAD: [&str; 3] = ["inet4", "inet6", "vector"];
 
 /// What may follow a type.
 const ATTRIBUTES: [&str; 6] = [
@@ -233,10 +229,7 @@ impl<'t> Parts<'t> {
                 self.length(255, false)?;
                 ColumnType::Text
             }
-            "binary" => {
-                self.length(255, false)?;
-                ColumnType::Binary
-            }
+            "binary" => ColumnType::FixedBinary(self.at_most_one(255)?.unwrap_or(1)),
             "text" => {
                 self.length(u32::MAX, false)?;
                 ColumnType::Text
@@ -266,6 +259,8 @@ impl<'t> Parts<'t> {
                 ColumnType::Set(members)
             }
             "json" => self.bare(ColumnType::Json)?,
+            "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+            | "multipolygon" | "geometrycollection" => self.bare(ColumnType::Geometry)?,
             other => return Err(format!("{other} is not read")),
         })
     }

@@ -12,18 +12,23 @@ pub mod reference;
 mod secret;
 mod settings;
 mod topic;
+mod zone;
 
 pub use column::ColumnType;
 pub use live::{CommentSpec, InboxSpec, KeptSpec, LikeSpec, LiveSpec, OutSpec, RateSpec, RoomSpec};
 pub use load::{Config, LoadOptions, load, load_settings};
 pub use pipeline::{
-    Deletes, DocumentSpec, ElasticsearchSpec, Mask, PipelineSpec, RedisShape, RedisSpec, SinkKind,
-    SinkSpec, SuperviseSpec,
+    Decimals, Deletes, DocumentSpec, ElasticsearchSpec, Mask, PipelineSpec, RedisShape, RedisSpec,
+    SinkKind, SinkSpec, SuperviseSpec,
 };
 pub use problem::{Place, Problem, Problems};
 pub use secret::Secret;
 pub use settings::{
     AdminSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings, LogFormat, LogSettings,
-    NatsSettings, Properties, RedisSettings, Settings,
+    NatsSettings, Properties, RedisSettings, SchemaRegistrySettings, Settings,
 };
-pub use topic::{Format, Partitioner, TopicSpec};
+pub use topic::{
+    AvroFile, BinaryMode, DecimalMode, Format, OnNewColumn, OnTruncate, Partitioner, Reading,
+    TimeMode, TopicSpec,
+};
+pub use zone::Zone;

@@ -49,6 +49,7 @@ fn topic() -> TopicSpec {
         partitions: 8,
         epoch: Epoch::new(1).unwrap(),
         partitioner: None,
+        reading: Default::default(),
         config: Default::default(),
         columns: columns
             .into_iter()

@@ -10,6 +10,7 @@ mod mapping;
 mod pipeline;
 mod pipeline_fields;
 mod properties;
+mod reading;
 mod settings;
 mod settings_fields;
 mod sink;
@@ -108,6 +109,7 @@ fn specs(settings: &Settings, problems: &mut Problems) -> (Vec<Arc<TopicSpec>>, 
         }
     }
     cross::topics(&read_topics, problems);
+    cross::registry(&read_topics, settings, problems);
     for read in &mut read_topics {
         if let Some(name) = &read.name {
             let spec = read.spec.take().map(Arc::new);

@@ -3,6 +3,7 @@
 mod documents;
 mod mappings;
 mod pipelines;
+mod readings;
 mod settings;
 mod topics;
 
