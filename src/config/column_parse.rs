@@ -118,7 +118,14 @@ impl<'t> Parts<'t> {
                 None => "write it as SHOW CREATE TABLE does, such as \"varchar(64)\" or \"bigint unsigned\"".to_owned(),
             });
         }
-        let rest = rest.trim_start();
+        let mut rest = rest.trim_start();
+        // It may stand before its arguments, as in `double precision(10,7)`.
+        if name == "double"
+            && let Some((word, after)) = rest.split_at_checked("precision".len())
+            && word.eq_ignore_ascii_case("precision")
+        {
+            rest = after.trim_start();
+        }
         let (arguments, rest) = match rest.strip_prefix('(') {
             Some(inner) => {
                 let (arguments, rest) = arguments(inner)?;
@@ -156,7 +163,6 @@ impl<'t> Parts<'t> {
                     | "real"
             );
             match word {
-                "precision" if self.name == "double" => {}
                 "unsigned" | "zerofill" if numeric => self.unsigned = true,
                 "signed" if numeric => {}
                 "unsigned" | "signed" | "zerofill" => {

@@ -50,7 +50,9 @@ fn sound() -> Vec<(Vec<u8>, Vec<u8>)> {
             let value = value
                 .replace("paimon_sync_table", "app")
                 .replace("schema_evolution_2", "t")
-                .replace("_id", "id");
+                .replace("_id", "id")
+                .replace("\"test\"", "\"app\"")
+                .replace("\"product\"", "\"t\"");
             (Vec::new(), value.into_bytes())
         })
         .collect();

@@ -111,10 +111,10 @@ fn value(column: &ColumnType, json: &Value) -> Avro {
         }
         ColumnType::Float => Avro::Double(json.as_f64().unwrap()),
         ColumnType::Bit(1) => Avro::Boolean(json.as_bool().unwrap()),
-        ColumnType::Decimal { .. }
-        | ColumnType::Bit(_)
-        | ColumnType::Binary
-        | ColumnType::FixedBinary(_) => Avro::Bytes(bytes(json)),
+        ColumnType::Decimal { .. } => Avro::Decimal(bytes(json).into()),
+        ColumnType::Bit(_) | ColumnType::Binary | ColumnType::FixedBinary(_) => {
+            Avro::Bytes(bytes(json))
+        }
         ColumnType::Text
         | ColumnType::Timestamp(_)
         | ColumnType::Enum(_)

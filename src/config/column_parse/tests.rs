@@ -31,6 +31,7 @@ fn every_type_is_read_as_mysql_writes_it() {
         ("float", ColumnType::Float),
         ("float(7,3)", ColumnType::Float),
         ("double precision", ColumnType::Float),
+        ("DOUBLE PRECISION(10,7) unsigned", ColumnType::Float),
         ("real", ColumnType::Float),
         ("bit", ColumnType::Bit(1)),
         ("bit(13)", ColumnType::Bit(13)),

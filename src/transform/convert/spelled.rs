@@ -88,7 +88,7 @@ impl Spelled {
                 let [y0, y1, y2, y3, b'-', m0, m1, b'-', d0, d1] = *text.as_bytes() else {
                     return Err(NOT_DATE);
                 };
-                if [[m0, m1], [d0, d1]].contains(&[b'0', b'0']) {
+                if [[m0, m1], [d0, d1]].contains(b"00") {
                     return Err(Fault::Null);
                 }
                 let midnight = [
