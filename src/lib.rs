@@ -13,6 +13,7 @@ pub mod route;
 pub mod worker;
 
 pub mod decode;
+pub mod schema_registry;
 pub mod transform;
 
 pub mod sink;

@@ -35,6 +35,7 @@ fn topic(key: &[&str], columns: &[(&str, ColumnType)]) -> TopicSpec {
         partitions: 1,
         epoch: Epoch::new(1).unwrap(),
         partitioner: None,
+        reading: Default::default(),
         config: Default::default(),
         columns: columns
             .iter()
@@ -140,7 +141,7 @@ impl Lane {
         };
         let change = match self.decoder.decode(&record)? {
             Changes::One(change) => change,
-            Changes::Many(_) => panic!("Debezium has one row a record"),
+            Changes::Many(_) | Changes::Partly { .. } => panic!("Debezium has one row a record"),
             Changes::Pass(pass) => return Ok((format!("pass\t{}", pass.reason()), String::new())),
         };
         let SourcePosition {

@@ -14,7 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::commit::Ledger;
 use crate::config::{PipelineSpec, Settings, SinkSpec, TopicSpec};
+use crate::decode::Schemas;
 use crate::retry::Server;
+use crate::schema_registry::SchemaRegistry;
 use crate::sink::SinkHub;
 use crate::sink::dead_letter::DeadLetters;
 use crate::source::{Budget, Commands, Pollers, Probe};
@@ -43,6 +45,10 @@ pub struct Branch {
     pub server: Arc<Server>,
     /// The brokers, likewise.
     pub kafka: Arc<Server>,
+    /// Asks for Avro schemas, where there is a registry.
+    pub registry: Option<SchemaRegistry>,
+    /// Those that it has answered.
+    pub schemas: Arc<Schemas>,
     /// The way to the poller.
     pub commands: Commands,
     /// The pollers that live.

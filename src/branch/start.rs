@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use super::{Branch, Control, Stats};
 use crate::commit::{Committer, Ledger};
-use crate::config::{PipelineSpec, Settings, SinkSpec};
+use crate::config::{Format, PipelineSpec, Settings, SinkSpec, TopicSpec};
 use crate::decode;
 use crate::retry;
 use crate::route::{Deliver, Router};
+use crate::schema_registry::SchemaRegistry;
 use crate::sink::dead_letter::DeadLetters;
 use crate::sink::{SinkError, SinkHub, registry};
 use crate::source::{Budget, Commands, Pollers, Probe, Source};
@@ -73,7 +74,10 @@ pub fn start_with(
         SinkError::Refused(format!("the settings under [kafka] make no client: {e}"))
     };
     let topic = &pipeline.topic;
+    let registry = registry_of(settings, topic)?;
     let branch = Arc::new(Branch {
+        registry,
+        schemas: Arc::default(),
         ledger: Arc::new(Ledger::default()),
         budget: Budget::new(spec.buffer_bytes, CHUNKS),
         dead: DeadLetters::new(&settings.kafka, &topic.name, &pipeline.name, &spec.name)
@@ -123,7 +127,7 @@ pub fn start_with(
         let made = move |i: &Incarnation| {
             let worker = || {
                 let projection: Projection = registry::projection(&branch.pipeline, &branch.spec)?;
-                let decoder = decode::decoder(branch.pipeline.topic.format);
+                let decoder = decode::decoder(&branch.pipeline.topic, &branch.schemas);
                 let sink = branch.hub.connect()?;
                 let branch = Arc::clone(&branch);
                 Ok::<_, SinkError>(Worker::new(branch, i.clone(), decoder, projection, sink))
@@ -166,6 +170,27 @@ pub fn start_with(
         supervisor,
         threads,
     })
+}
+
+/// A client of the schema registry; none where the settings name none and the topic's format can do without.
+fn registry_of(
+    settings: &Settings,
+    topic: &TopicSpec,
+) -> Result<Option<SchemaRegistry>, SinkError> {
+    match (&settings.schema_registry, topic.format) {
+        (Some(settings), Format::DebeziumAvro | Format::Avro) => SchemaRegistry::new(settings)
+            .map(Some)
+            .map_err(SinkError::Refused),
+        (None, Format::DebeziumAvro) => Err(SinkError::Refused(format!(
+            "topic {} is in Avro with a schema registry: set schema_registry.url",
+            topic.name
+        ))),
+        (None, Format::Avro)
+        | (
+            Some(_) | None,
+            Format::DebeziumJson | Format::CanalJson | Format::MaxwellJson | Format::Json,
+        ) => Ok(None),
+    }
 }
 
 // === impl RunningBranch ===

@@ -1,6 +1,8 @@
 //! MySQL column types, as declared under `[columns]` of a topic spec: what there is, and how a value of it
 //! looks in a document. `column_parse` reads them in MySQL's own notation.
 
+use std::fmt;
+
 /// A column's type, as far as converting its values needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ColumnType {
@@ -25,8 +27,10 @@ pub enum ColumnType {
     Bit(u8),
     /// `char`, `varchar`, `text` and their sizes: text.
     Text,
-    /// `binary`, `varbinary`, `blob` and their sizes: base64.
+    /// `varbinary`, `blob` and their sizes: base64.
     Binary,
+    /// `binary(n)`: base64 of `n` bytes, 0 to 255. The binlog lacks trailing zeros, so some formats do.
+    FixedBinary(u8),
     /// `date`: `YYYY-MM-DD`.
     Date,
     /// `time(0…6)`: `[-]HHH:MM:SS[.ffffff]`.
@@ -43,4 +47,35 @@ pub enum ColumnType {
     Set(Vec<String>),
     /// `json`: inline.
     Json,
+    /// `geometry`, `point` and the like: well-known text, such as `POINT (1 2)`.
+    Geometry,
+}
+
+// === impl ColumnType ===
+
+impl fmt::Display for ColumnType {
+    /// As it would be written in a topic's spec, without an enum's members.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Integer => f.write_str("an integer"),
+            Self::Unsigned => f.write_str("an unsigned integer"),
+            Self::BigUnsigned => f.write_str("bigint unsigned"),
+            Self::Boolean => f.write_str("boolean"),
+            Self::Decimal { precision, scale } => write!(f, "decimal({precision},{scale})"),
+            Self::Float => f.write_str("double"),
+            Self::Bit(n) => write!(f, "bit({n})"),
+            Self::Text => f.write_str("text"),
+            Self::Binary => f.write_str("varbinary"),
+            Self::FixedBinary(n) => write!(f, "binary({n})"),
+            Self::Date => f.write_str("date"),
+            Self::Time(d) => write!(f, "time({d})"),
+            Self::DateTime(d) => write!(f, "datetime({d})"),
+            Self::Timestamp(d) => write!(f, "timestamp({d})"),
+            Self::Year => f.write_str("year"),
+            Self::Enum(_) => f.write_str("enum"),
+            Self::Set(_) => f.write_str("set"),
+            Self::Json => f.write_str("json"),
+            Self::Geometry => f.write_str("geometry"),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use super::ColumnType;
 use super::read::did_you_mean;
 
 /// Every type that is read, for suggestions.
-const NAMES: [&str; 40] = [
+const NAMES: [&str; 48] = [
     "tinyint",
     "smallint",
     "mediumint",
@@ -49,10 +49,6 @@ const NAMES: [&str; 40] = [
     "nchar",
     "nvarchar",
     "uuid",
-];
-
-/// Types that exist and are not read, for a better answer than "no such type".
-const UNREAD: [&str; 11] = [
     "geometry",
     "point",
     "linestring",
@@ -61,10 +57,10 @@ const UNREAD: [&str; 11] = [
     "multilinestring",
     "multipolygon",
     "geometrycollection",
-    "inet4",
-    "inet6",
-    "vector",
 ];
+
+/// Types that exist and are not read, for a better answer than "no such type".
+const UNREAD: [&str; 3] = ["inet4", "inet6", "vector"];
 
 /// What may follow a type.
 const ATTRIBUTES: [&str; 6] = [
@@ -122,7 +118,14 @@ impl<'t> Parts<'t> {
                 None => "write it as SHOW CREATE TABLE does, such as \"varchar(64)\" or \"bigint unsigned\"".to_owned(),
             });
         }
-        let rest = rest.trim_start();
+        let mut rest = rest.trim_start();
+        // It may stand before its arguments, as in `double precision(10,7)`.
+        if name == "double"
+            && let Some((word, after)) = rest.split_at_checked("precision".len())
+            && word.eq_ignore_ascii_case("precision")
+        {
+            rest = after.trim_start();
+        }
         let (arguments, rest) = match rest.strip_prefix('(') {
             Some(inner) => {
                 let (arguments, rest) = arguments(inner)?;
@@ -160,7 +163,6 @@ impl<'t> Parts<'t> {
                     | "real"
             );
             match word {
-                "precision" if self.name == "double" => {}
                 "unsigned" | "zerofill" if numeric => self.unsigned = true,
                 "signed" if numeric => {}
                 "unsigned" | "signed" | "zerofill" => {
@@ -233,10 +235,7 @@ impl<'t> Parts<'t> {
                 self.length(255, false)?;
                 ColumnType::Text
             }
-            "binary" => {
-                self.length(255, false)?;
-                ColumnType::Binary
-            }
+            "binary" => ColumnType::FixedBinary(self.at_most_one(255)?.unwrap_or(1)),
             "text" => {
                 self.length(u32::MAX, false)?;
                 ColumnType::Text
@@ -266,6 +265,8 @@ impl<'t> Parts<'t> {
                 ColumnType::Set(members)
             }
             "json" => self.bare(ColumnType::Json)?,
+            "geometry" | "point" | "linestring" | "polygon" | "multipoint" | "multilinestring"
+            | "multipolygon" | "geometrycollection" => self.bare(ColumnType::Geometry)?,
             other => return Err(format!("{other} is not read")),
         })
     }

@@ -12,20 +12,25 @@ pub mod reference;
 mod secret;
 mod settings;
 mod topic;
+mod zone;
 
 pub use column::ColumnType;
 pub use live::{CommentSpec, InboxSpec, KeptSpec, LikeSpec, LiveSpec, OutSpec, RateSpec, RoomSpec};
 pub use load::{Config, LoadOptions, load, load_settings};
 pub use pipeline::{
-    Deletes, DocumentSpec, ElasticsearchSpec, Mask, PipelineSpec, RedisShape, RedisSpec, SinkKind,
-    SinkSpec, SuperviseSpec,
+    Decimals, Deletes, DocumentSpec, ElasticsearchSpec, Mask, PipelineSpec, RedisShape, RedisSpec,
+    SinkKind, SinkSpec, SuperviseSpec,
 };
 pub use problem::{Place, Problem, Problems};
 pub(crate) use read::show_duration;
 pub use secret::Secret;
 pub use settings::{
     AdminSettings, CalloutSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings,
-    LiveSettings, LogFormat, LogSettings, NatsSettings, Properties, RedisSettings, Settings,
-    TokenAlgorithm, TokenSettings,
+    LiveSettings, LogFormat, LogSettings, NatsSettings, Properties, RedisSettings,
+    SchemaRegistrySettings, Settings, TokenAlgorithm, TokenSettings,
 };
-pub use topic::{Format, Partitioner, TopicSpec};
+pub use topic::{
+    AvroFile, BinaryMode, DecimalMode, Format, OnNewColumn, OnTruncate, Partitioner, Reading,
+    TimeMode, TopicSpec,
+};
+pub use zone::Zone;

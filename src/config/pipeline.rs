@@ -33,6 +33,18 @@ pub struct DocumentSpec {
     pub omit: BTreeSet<String>,
     /// Columns whose values are masked.
     pub mask: BTreeMap<String, Mask>,
+    /// What a decimal is in the document.
+    pub decimals: Decimals,
+}
+
+/// What a decimal is in a document's JSON: the same digits either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decimals {
+    /// A string, which every reader keeps exactly.
+    #[default]
+    String,
+    /// A number, which many readers round to 15 digits.
+    Number,
 }
 
 /// What stands in a document for a masked value. NULL stays NULL.

@@ -21,6 +21,8 @@ pub struct Settings {
     pub nats: NatsSettings,
     /// Who may use the live lane.
     pub live: LiveSettings,
+    /// The schema registry, where there is one.
+    pub schema_registry: Option<SchemaRegistrySettings>,
     /// The admin address.
     pub admin: AdminSettings,
     /// Logs.
@@ -101,6 +103,21 @@ pub struct RedisSettings {
     /// A PEM file with the authority to trust.
     pub ca_file: Option<PathBuf>,
     /// How long one pipeline may take.
+    pub timeout: Duration,
+}
+
+/// How to reach a schema registry.
+#[derive(Debug, Clone)]
+pub struct SchemaRegistrySettings {
+    /// Base address, without credentials and without a slash at its end.
+    pub url: String,
+    /// User.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// A PEM file with the authority to trust.
+    pub ca_file: Option<PathBuf>,
+    /// How long one request may take.
     pub timeout: Duration,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::ColumnType;
+use super::{ColumnType, Zone};
 use crate::event::Epoch;
 
 /// One topic.
@@ -25,6 +25,8 @@ pub struct TopicSpec {
     pub config: BTreeMap<String, String>,
     /// Column types that the format leaves out, by column.
     pub columns: BTreeMap<String, ColumnType>,
+    /// How its records are read where the format leaves that open.
+    pub reading: Reading,
     /// The file that it was read from.
     pub file: PathBuf,
 }
@@ -34,6 +36,106 @@ pub struct TopicSpec {
 pub enum Format {
     /// Debezium's JSON envelope, with or without its schema.
     DebeziumJson,
+    /// Debezium's envelope in Avro, with a schema registry.
+    DebeziumAvro,
+    /// Canal's flat message.
+    CanalJson,
+    /// Maxwell's JSON.
+    MaxwellJson,
+    /// Plain events in Avro, by the topic's schema.
+    Avro,
+    /// Plain events in JSON, checked against the topic's schema.
+    Json,
+}
+
+/// What a topic's spec says of its records beyond their format: how the capture tool is configured, and what
+/// becomes of what is no row.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    /// Debezium's `decimal.handling.mode`, where the record brings no schema.
+    pub decimals: Option<DecimalMode>,
+    /// Debezium's `binary.handling.mode`, where the record brings no schema, or one that says `string`.
+    pub binaries: BinaryMode,
+    /// Debezium's `time.precision.mode`, where the record brings no schema.
+    pub times: TimeMode,
+    /// The zone that TIMESTAMP text of Canal and Maxwell is in.
+    pub zone: Option<Zone>,
+    /// The tables whose rows are taken, as `database.table`; only with Canal and Maxwell, whose topics may
+    /// hold several.
+    pub tables: Vec<String>,
+    /// What becomes of a TRUNCATE.
+    pub on_truncate: OnTruncate,
+    /// What becomes of a column that the declared columns do not name.
+    pub on_new_column: OnNewColumn,
+    /// The topic's own Avro schemas: the one in force, then those before it.
+    pub schemas: Vec<AvroFile>,
+}
+
+/// A schema's file under `topics/`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AvroFile {
+    /// Where it is.
+    pub file: PathBuf,
+    /// Its JSON.
+    pub text: String,
+}
+
+/// How Debezium writes a DECIMAL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DecimalMode {
+    /// Base64 of the unscaled integer.
+    Precise,
+    /// Digits in a string.
+    String,
+    /// A JSON number, which may have lost digits already.
+    Double,
+}
+
+/// How Debezium writes binary columns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum BinaryMode {
+    /// Base64: its `bytes` and `base64`.
+    #[default]
+    Base64,
+    /// Base64 with `-` and `_`.
+    Base64UrlSafe,
+    /// Hexadecimal digits.
+    Hex,
+}
+
+/// In what unit Debezium counts times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimeMode {
+    /// By the column's fractional digits, TIME always in microseconds.
+    #[default]
+    AdaptiveTimeMicroseconds,
+    /// By the column's fractional digits.
+    Adaptive,
+    /// Milliseconds, whatever the column has.
+    Connect,
+}
+
+/// What becomes of a TRUNCATE. No document is deleted by it: it has no key and no order beside the other
+/// partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnTruncate {
+    /// Counted, with an alarm.
+    #[default]
+    Ignore,
+    /// A dead letter, which stays until somebody has seen to it.
+    DeadLetter,
+}
+
+/// What becomes of a column that `[columns]` does not declare, where it declares any.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnNewColumn {
+    /// It is a field like the others, as it stands in the record.
+    #[default]
+    Map,
+    /// It is left out.
+    Ignore,
+    /// The record is a dead letter.
+    DeadLetter,
 }
 
 /// How a producer places a key.
@@ -41,4 +143,24 @@ pub enum Format {
 pub enum Partitioner {
     /// Java's default: murmur2 of the key's bytes, without its sign bit, modulo the partitions.
     Murmur2,
+    /// Canal's own: Java's hash of the database and of the key's values as text.
+    Canal,
+    /// One partition for all rows of a table, whichever it is.
+    Table,
+}
+
+// === impl Format ===
+
+impl Format {
+    /// Its name in a topic's spec.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::DebeziumJson => "debezium-json",
+            Self::DebeziumAvro => "debezium-avro",
+            Self::CanalJson => "canal-json",
+            Self::MaxwellJson => "maxwell-json",
+            Self::Avro => "avro",
+            Self::Json => "json",
+        }
+    }
 }

@@ -1,13 +1,32 @@
 //! From a record's bytes to row changes. Decoders do no I/O, keep no state between records that changes a
 //! result, and never panic on input: whatever they cannot read is a [`DecodeError`], which sends the record
-//! to the dead-letter topic.
+//! to the dead-letter topic. Where a record names a schema that is not at hand, the error says which
+//! ([`DecodeError::needs`]); the caller gets it from the registry and decodes the record again.
 
+mod avro;
+mod canal;
+mod checked;
+mod connect;
 mod debezium;
+mod json;
+mod known;
+mod maxwell;
+mod plain;
+mod rows;
+mod schemas;
 
-pub use debezium::DebeziumJson;
+use std::sync::Arc;
 
-use crate::config::Format;
+pub use avro::columns as avro_columns;
+pub use canal::CanalJson;
+pub use debezium::{DebeziumAvro, DebeziumJson};
+pub use maxwell::MaxwellJson;
+pub use plain::{AvroEvents, JsonEvents};
+pub use schemas::{SchemaId, Schemas};
+
+use crate::config::{Format, TopicSpec};
 use crate::event::{Changes, Record};
+use checked::Checked;
 
 /// A change-event format. A decoder may remember what it has parsed (a schema that every record repeats), so
 /// each worker has its own.
@@ -19,10 +38,17 @@ pub trait Decoder: Send {
     fn decode<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError>;
 }
 
-/// A decoder for one worker. A new format is its folder and a line here.
-pub fn decoder(format: Format) -> Box<dyn Decoder> {
-    match format {
-        Format::DebeziumJson => Box::new(DebeziumJson::default()),
+/// A decoder of a topic's records for one worker. `schemas` are the registry's, as far as they are known. A
+/// new format is its folder and a line here.
+pub fn decoder(topic: &TopicSpec, schemas: &Arc<Schemas>) -> Box<dyn Decoder> {
+    let truncates = topic.reading.on_truncate;
+    match topic.format {
+        Format::DebeziumJson => Box::new(Checked::new(DebeziumJson::default(), truncates)),
+        Format::DebeziumAvro => Box::new(Checked::new(DebeziumAvro::new(schemas), truncates)),
+        Format::CanalJson => Box::new(Checked::new(CanalJson::new(topic), truncates)),
+        Format::MaxwellJson => Box::new(Checked::new(MaxwellJson::new(topic), truncates)),
+        Format::Avro => Box::new(Checked::new(AvroEvents::new(topic, schemas), truncates)),
+        Format::Json => Box::new(Checked::new(JsonEvents::new(topic), truncates)),
     }
 }
 
@@ -35,12 +61,15 @@ pub struct DecodeError {
     pub reason: Reason,
     /// What was found, and what to do about it. Never a row's value.
     pub detail: String,
+    /// The schema without which the record cannot be read. Once it is among the decoder's [`Schemas`] the
+    /// record can be decoded; if the registry has none of this id, it is a dead letter.
+    pub needs: Option<SchemaId>,
 }
 
 /// The fixed names of what can be wrong with a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// Not JSON, or cut off.
+    /// Not JSON or Avro, or cut off.
     Malformed,
     /// Well formed, but not an event of the topic's format.
     Envelope,
@@ -52,8 +81,19 @@ pub enum Reason {
     ColumnType,
     /// A column whose field name is the lane's own or another column's.
     FieldName,
+    /// A column that the spec does not declare, where it wants to hear of such.
+    NewColumn,
     /// More bytes, depth or fields than are allowed.
     Limit,
+    /// Its Avro schema is unknown or cannot be read.
+    Schema,
+    /// It does not agree with the topic's schema.
+    Invalid,
+    /// It is in another partition than the declared partitioner says. That is no poison but a wrong spec, so
+    /// the branch halts.
+    Partition,
+    /// A TRUNCATE, where the topic's spec wants it kept.
+    Truncate,
 }
 
 // === impl DecodeError ===
@@ -64,6 +104,16 @@ impl DecodeError {
         Self {
             reason,
             detail: detail.into(),
+            needs: None,
+        }
+    }
+
+    /// An error for want of a schema.
+    pub fn needs(id: SchemaId) -> Self {
+        Self {
+            reason: Reason::Schema,
+            detail: format!("its schema, {id}, is not known to the schema registry"),
+            needs: Some(id),
         }
     }
 }
@@ -80,7 +130,12 @@ impl Reason {
             Self::PartialRow => "partial_row",
             Self::ColumnType => "column_type",
             Self::FieldName => "field_name",
+            Self::NewColumn => "new_column",
             Self::Limit => "limit",
+            Self::Schema => "schema",
+            Self::Invalid => "invalid",
+            Self::Partition => "partition",
+            Self::Truncate => "truncate",
         }
     }
 }

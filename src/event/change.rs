@@ -1,8 +1,7 @@
 //! A row change as a decoder gives it: borrowed from the record, not yet converted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
-
-use serde_json::value::RawValue;
 
 use super::RowSchema;
 
@@ -29,16 +28,21 @@ pub struct Change<'a> {
     pub source: SourcePosition<'a>,
 }
 
-/// The key's columns.
+/// Where the key's columns stand.
 #[derive(Debug, Clone)]
-pub struct Key<'a>(pub Row<'a>);
+pub enum Key<'a> {
+    /// In the record's key: they and no others.
+    Alone(Row<'a>),
+    /// Among the columns of a row image, in formats whose record key says less or nothing.
+    Within(Row<'a>),
+}
 
 /// A row image: a JSON object of columns in the format's own representation and order. It is read by
 /// walking it once.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
-    /// The object's text.
-    pub object: &'a RawValue,
+    /// The object's text, which is valid JSON; a format that is not JSON owns what it wrote.
+    pub object: Cow<'a, str>,
     /// The columns' types, where the record brings them.
     pub schema: Option<Arc<RowSchema>>,
 }
@@ -63,6 +67,15 @@ pub enum Changes<'a> {
     One(Change<'a>),
     /// Several rows in one record, in row order; they share the record's version.
     Many(Vec<Change<'a>>),
+    /// As [`Changes::Many`], beside something that the record may not write: the delete of a key that lives
+    /// in another partition (its version would not be that partition's). It is reported, then the rows are
+    /// written.
+    Partly {
+        /// What may be written.
+        rows: Vec<Change<'a>>,
+        /// What may not, and what to do about it. Never a row's value.
+        stray: String,
+    },
     /// Nothing for a sink: counted as filtered, with the reason.
     Pass(Pass),
 }
@@ -80,6 +93,10 @@ pub enum Pass {
     Truncate,
     /// A logical message that no row stands behind.
     Message,
+    /// The begin or the end of a bootstrap, whose rows come by themselves.
+    Bootstrap,
+    /// A row of a table that the topic's spec does not name.
+    OtherTable,
 }
 
 impl Pass {
@@ -91,6 +108,8 @@ impl Pass {
             Self::SchemaChange => "schema_change",
             Self::Truncate => "truncate",
             Self::Message => "message",
+            Self::Bootstrap => "bootstrap",
+            Self::OtherTable => "other_table",
         }
     }
 }

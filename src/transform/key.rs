@@ -7,19 +7,20 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::config::{ColumnType, TopicSpec};
+use crate::config::{ColumnType, Decimals, TopicSpec};
 use crate::decode::{DecodeError, Reason};
-use crate::event::{Key, RowSchema, WireType};
+use crate::event::{Key, RowSchema};
 
-use super::convert::{Conversion, Form, resolve};
+use super::convert::{Conversion, Fault, Form, Representation, Unresolved, resolve};
 use super::id::IdTemplate;
-use super::plan::{contradiction, error};
+use super::plan::error;
 use super::scan::{Members, Value};
 
 /// Reads keys of one topic and writes ids of one template.
 #[derive(Debug)]
 pub(super) struct KeyReader {
     template: IdTemplate,
+    how: Representation,
     columns: Box<[Column]>,
     /// The schema that the conversions are for.
     schema: Option<Arc<RowSchema>>,
@@ -32,7 +33,7 @@ pub(super) struct KeyReader {
 struct Column {
     name: Box<str>,
     declared: Option<ColumnType>,
-    conversion: Result<Conversion, WireType>,
+    conversion: Result<Conversion, Unresolved>,
     seen: bool,
 }
 
@@ -46,18 +47,21 @@ impl KeyReader {
                 topic.name
             ));
         }
+        // An id has the same text whatever decimals are in the document.
+        let how = Representation::new(topic.format, &topic.reading, Decimals::String);
         let columns = topic.key.iter().map(|name| {
             let declared = topic.columns.get(name).cloned();
             Column {
                 name: name.as_str().into(),
-                conversion: resolve(declared.as_ref(), None),
+                conversion: resolve(declared.as_ref(), None, &how),
                 declared,
                 seen: false,
             }
         });
         Ok(Self {
-            template,
             columns: columns.collect(),
+            template,
+            how,
             schema: None,
             texts: Vec::new(),
             ranges: vec![0..0; topic.key.len()],
@@ -67,14 +71,17 @@ impl KeyReader {
 
     /// Appends the id of a key.
     pub(super) fn write(&mut self, key: &Key<'_>, out: &mut Vec<u8>) -> Result<(), DecodeError> {
-        let Key(row) = key;
+        let (row, alone) = match key {
+            Key::Alone(row) => (row, true),
+            Key::Within(row) => (row, false),
+        };
         self.use_schema(row.schema.as_ref());
         self.texts.clear();
         for column in &mut self.columns {
             column.seen = false;
         }
         let broken = |_| DecodeError::new(Reason::Malformed, "the key is not a JSON object");
-        let mut members = Members::of(row.object.get()).map_err(broken)?;
+        let mut members = Members::of(&row.object).map_err(broken)?;
         let mut expected = 0;
         while let Some((name, value)) = members.next().map_err(broken)? {
             let mut unescaped = Vec::new();
@@ -84,38 +91,46 @@ impl KeyReader {
             } else {
                 name.inner
             };
-            let at = self.find(expected, name)?;
+            let at = match self.find(expected, name) {
+                Some(at) => at,
+                None if alone => {
+                    return Err(DecodeError::new(
+                        Reason::Key,
+                        format!(
+                            "the key has the column `{name}`, which the topic's spec has not in `key`"
+                        ),
+                    ));
+                }
+                None => continue,
+            };
             self.take(at, value)?;
             expected = at + 1;
         }
         if let Some(missing) = self.columns.iter().find(|c| !c.seen) {
-            return Err(DecodeError::new(
-                Reason::Key,
-                format!(
-                    "the key lacks the column `{}` that the topic's spec has in `key`",
-                    missing.name
-                ),
-            ));
+            let name = &missing.name;
+            return Err(if alone {
+                DecodeError::new(
+                    Reason::Key,
+                    format!("the key lacks the column `{name}` that the topic's spec has in `key`"),
+                )
+            } else {
+                DecodeError::new(
+                    Reason::PartialRow,
+                    format!(
+                        "the row image lacks the key's column `{name}`: set binlog_row_image=FULL on the captured server, or correct `key` in the topic's spec"
+                    ),
+                )
+            });
         }
         self.template.write(&self.texts, &self.ranges, out);
         Ok(())
     }
 
-    fn find(&self, expected: usize, name: &str) -> Result<usize, DecodeError> {
+    fn find(&self, expected: usize, name: &str) -> Option<usize> {
         if self.columns.get(expected).is_some_and(|c| *c.name == *name) {
-            return Ok(expected);
+            return Some(expected);
         }
-        self.columns
-            .iter()
-            .position(|c| *c.name == *name)
-            .ok_or_else(|| {
-                DecodeError::new(
-                    Reason::Key,
-                    format!(
-                        "the key has the column `{name}`, which the topic's spec has not in `key`"
-                    ),
-                )
-            })
+        self.columns.iter().position(|c| *c.name == *name)
     }
 
     fn take(&mut self, at: usize, value: Value<'_>) -> Result<(), DecodeError> {
@@ -132,16 +147,13 @@ impl KeyReader {
         if std::mem::replace(&mut column.seen, true) {
             return Err(refused("is there twice"));
         }
+        const NO_VALUE: &str = "is null or no single value, which no row can be found by";
         if matches!(value, Value::Null | Value::Nested(_)) {
-            return Err(refused(
-                "is null or no single value, which no row can be found by",
-            ));
+            return Err(refused(NO_VALUE));
         }
         let conversion = match &column.conversion {
             Ok(conversion) => conversion,
-            Err(wire) => {
-                return Err(contradiction(&column.name, column.declared.as_ref(), *wire));
-            }
+            Err(why) => return Err(why.error(&column.name, column.declared.as_ref())),
         };
         let start = self.texts.len();
         conversion
@@ -152,7 +164,10 @@ impl KeyReader {
                 &mut 0,
                 &mut self.texts,
             )
-            .map_err(|fault| error(fault, &column.name, column.declared.as_ref(), None))?;
+            .map_err(|fault| match fault {
+                Fault::Null => refused(NO_VALUE),
+                fault => error(fault, &column.name, column.declared.as_ref(), None),
+            })?;
         *range = start..self.texts.len();
         Ok(())
     }
@@ -169,7 +184,7 @@ impl KeyReader {
         for column in &mut self.columns {
             let wire = schema.and_then(|s| s.get(&column.name));
             column.conversion = match &column.declared {
-                Some(declared) => resolve(Some(declared), wire),
+                Some(declared) => resolve(Some(declared), wire, &self.how),
                 None => Ok(Conversion::AsIs),
             };
         }

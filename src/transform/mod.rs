@@ -16,7 +16,7 @@ mod key;
 mod mask;
 mod plan;
 mod projection;
-mod scan;
+pub(crate) mod scan;
 mod template;
 
 pub use id::IdTemplate;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
-use crate::config::{ColumnType, DocumentSpec, Mask, TopicSpec};
+use crate::config::{ColumnType, DocumentSpec, Mask, OnNewColumn, TopicSpec};
 use crate::decode::{DecodeError, Reason};
-use crate::event::{RowSchema, WireType};
+use crate::event::RowSchema;
 
-use super::convert::{Conversion, Fault, MAX_DEPTH, declared_name, resolve};
+use super::convert::{Conversion, Fault, MAX_DEPTH, Representation, resolve};
 use super::scan::{self, Str};
 
 /// Fields that the lane itself puts beside a row's.
@@ -27,6 +27,9 @@ const MAX_COLUMNS: usize = 4096;
 pub(super) struct Rules {
     declared: HashMap<Box<str>, Option<ColumnType>>,
     document: DocumentSpec,
+    how: Representation,
+    /// What becomes of a column that is not declared; [`OnNewColumn::Map`] where none is.
+    on_new_column: OnNewColumn,
 }
 
 /// The columns met so far.
@@ -37,7 +40,9 @@ pub(super) struct Plan {
     by_name: HashMap<Box<str>, usize>,
     /// The number of the row in hand; a column seen in it bears it.
     row: u64,
-    /// Declared columns that it has not shown yet.
+    /// Columns that a row must have.
+    required: usize,
+    /// Those that it has not shown yet.
     missing: usize,
     /// The column before the one to come, if any.
     previous: Option<usize>,
@@ -50,7 +55,8 @@ pub(super) struct Plan {
 pub(super) struct Column {
     pub(super) name: Box<str>,
     declared: Option<ColumnType>,
-    wire: Option<WireType>,
+    /// What the record's own schema says that it is.
+    own: Option<String>,
     pub(super) action: Action,
     /// The column that came after it.
     next: usize,
@@ -94,6 +100,12 @@ impl Rules {
         let rules = Self {
             declared,
             document: document.clone(),
+            how: Representation::new(topic.format, &topic.reading, document.decimals),
+            on_new_column: if topic.columns.is_empty() {
+                OnNewColumn::Map
+            } else {
+                topic.reading.on_new_column
+            },
         };
         let mut columns: Vec<&str> = rules.declared.keys().map(|name| &**name).collect();
         columns.extend(document.rename.keys().map(String::as_str));
@@ -129,28 +141,45 @@ impl Rules {
 
     /// What to do with a column.
     fn column(&self, name: &str, schema: Option<&RowSchema>) -> Column {
-        let required = self.declared.get(name);
-        let declared = required.cloned().flatten();
+        let known = self.declared.get(name);
+        let declared = known.cloned().flatten();
         let wire = schema.and_then(|s| s.get(name));
-        let action = match (self.field(name), resolve(declared.as_ref(), wire)) {
-            (Err(detail), _) => Action::Refuse(DecodeError::new(Reason::FieldName, detail)),
-            (_, Err(wire)) => Action::Refuse(contradiction(name, declared.as_ref(), wire)),
-            (Ok(None), Ok(_)) => Action::Omit,
-            (Ok(Some(field)), Ok(conversion)) => Action::Write {
+        let new = known.is_none().then_some(self.on_new_column);
+        let resolved = resolve(declared.as_ref(), wire, &self.how);
+        let action = match (self.field(name), new, resolved) {
+            (Ok(None), _, Ok(_)) | (_, Some(OnNewColumn::Ignore), _) => Action::Omit,
+            (_, Some(OnNewColumn::DeadLetter), _) => Action::Refuse(DecodeError::new(
+                Reason::NewColumn,
+                format!(
+                    "the row has the column `{name}`, which the topic's spec does not declare: add it under [columns]"
+                ),
+            )),
+            (Err(detail), _, _) => Action::Refuse(DecodeError::new(Reason::FieldName, detail)),
+            (_, _, Err(why)) => Action::Refuse(why.error(name, declared.as_ref())),
+            (Ok(Some(field)), None | Some(OnNewColumn::Map), Ok(conversion)) => Action::Write {
                 field: Field::new(field),
                 conversion,
                 mask: self.document.mask.get(name).copied(),
             },
         };
+        let of_schema = schema.filter(|s| s.is_complete()).and(wire);
         Column {
             name: name.into(),
+            own: wire.map(|wire| wire.name()),
+            required: known.is_some() || of_schema.is_some(),
             declared,
-            wire,
             action,
             next: 0,
             seen: 0,
-            required: required.is_some(),
         }
+    }
+
+    /// The columns that a row of this schema must have.
+    fn required<'n>(&'n self, schema: Option<&'n RowSchema>) -> impl Iterator<Item = &'n str> {
+        let complete = schema.filter(|s| s.is_complete());
+        let own = complete.into_iter().flat_map(RowSchema::names);
+        let declared = self.declared.keys().map(|name| &**name);
+        declared.chain(own.filter(|name| !self.declared.contains_key(*name)))
     }
 }
 
@@ -171,8 +200,9 @@ impl Field {
 // === impl Plan ===
 
 impl Plan {
-    pub(super) fn new(schema: Option<Arc<RowSchema>>) -> Self {
+    pub(super) fn new(schema: Option<Arc<RowSchema>>, rules: &Rules) -> Self {
         Self {
+            required: rules.required(schema.as_deref()).count(),
             schema,
             columns: Vec::new(),
             by_name: HashMap::new(),
@@ -199,13 +229,13 @@ impl Plan {
     }
 
     /// A row begins.
-    pub(super) fn begin(&mut self, rules: &Rules) {
+    pub(super) fn begin(&mut self) {
         if self.columns.len() + MAX_FIELDS > MAX_COLUMNS {
             self.columns.clear();
             self.by_name.clear();
         }
         self.row += 1;
-        self.missing = rules.declared.len();
+        self.missing = self.required;
         self.previous = None;
     }
 
@@ -243,12 +273,13 @@ impl Plan {
             at.and_then(|at| self.columns.get(*at))
                 .is_some_and(|column| column.seen == self.row)
         };
-        let missing = rules.declared.keys().filter(|name| !seen(name)).min();
+        let required = rules.required(self.schema.as_deref());
+        let missing = required.filter(|name| !seen(name)).min();
         Err(DecodeError::new(
             Reason::PartialRow,
             format!(
                 "the row image lacks the column `{}`: set binlog_row_image=FULL on the captured server, or take the column out of the topic's spec if the table has lost it",
-                missing.map_or("", |name| name)
+                missing.unwrap_or_default()
             ),
         ))
     }
@@ -284,7 +315,8 @@ impl Column {
     /// The error for a value of this column.
     #[cold]
     pub(super) fn error(&self, fault: Fault) -> DecodeError {
-        error(fault, &self.name, self.declared.as_ref(), self.wire)
+        let own = self.own.as_deref();
+        error(fault, &self.name, self.declared.as_ref(), own)
     }
 }
 
@@ -293,19 +325,19 @@ pub(super) fn error(
     fault: Fault,
     column: &str,
     declared: Option<&ColumnType>,
-    wire: Option<WireType>,
+    own: Option<&str>,
 ) -> DecodeError {
     match fault {
+        // Where null is no answer, the zeros are a value.
+        Fault::Null => error(Fault::Mismatch("a date of zeros"), column, declared, own),
         Fault::Mismatch(found) => {
-            let expected = match (declared, wire) {
+            let expected = match (declared, own) {
                 (Some(declared), _) => format!(
-                    "is declared {} but the record holds {found}: correct the topic's spec under [columns]",
-                    declared_name(declared)
+                    "is declared {declared} but the record holds {found}: correct the topic's spec under [columns]"
                 ),
-                (None, Some(wire)) => format!(
-                    "is {} by the record's own schema but the record holds {found}",
-                    wire.name()
-                ),
+                (None, Some(own)) => {
+                    format!("is {own} by the record's own schema but the record holds {found}")
+                }
                 (None, None) => format!("holds {found}"),
             };
             DecodeError::new(
@@ -325,22 +357,6 @@ pub(super) fn error(
             ),
         ),
     }
-}
-
-/// The error for a declaration that the record's schema contradicts.
-pub(super) fn contradiction(
-    column: &str,
-    declared: Option<&ColumnType>,
-    wire: WireType,
-) -> DecodeError {
-    let declared = declared.map_or_else(String::new, declared_name);
-    DecodeError::new(
-        Reason::ColumnType,
-        format!(
-            "the column `{column}` is declared {declared} but is {} by the record's own schema: correct the topic's spec under [columns]",
-            wire.name()
-        ),
-    )
 }
 
 fn no_text(what: &str) -> DecodeError {

@@ -1,12 +1,10 @@
 //! A change into a batch.
 
-use serde_json::value::RawValue;
-
 use crate::config::{DocumentSpec, TopicSpec};
 use crate::decode::{DecodeError, Reason};
 use crate::event::{Batch, Change, Draft, Key, Op, Origin, Row, Shape};
 
-use super::convert::Form;
+use super::convert::{Fault, Form};
 use super::id::IdTemplate;
 use super::key::KeyReader;
 use super::mask;
@@ -99,11 +97,11 @@ impl Projection {
         let Some(plan) = self.plans.first_mut() else {
             return Ok(());
         };
-        plan.begin(&self.rules);
+        plan.begin();
         let start = draft.arena().len();
         let mut fields = 0;
-        let mut members = Members::of(row.object.get()).map_err(|_| broken(row.object))?;
-        while let Some((name, value)) = members.next().map_err(|_| broken(row.object))? {
+        let mut members = Members::of(&row.object).map_err(|_| broken(&row.object))?;
+        while let Some((name, value)) = members.next().map_err(|_| broken(&row.object))? {
             let column = plan.next(name, &self.rules)?;
             fields += 1;
             match self.shape {
@@ -144,7 +142,8 @@ impl Projection {
             }
             None => {
                 self.plans.truncate(PLANS - 1);
-                self.plans.insert(0, Plan::new(schema.cloned()));
+                let plan = Plan::new(schema.cloned(), &self.rules);
+                self.plans.insert(0, plan);
             }
         }
     }
@@ -174,21 +173,27 @@ fn json(
         out.extend_from_slice(b"null");
         return Ok(());
     }
-    let Some(masked) = masked else {
-        return conversion
-            .write(value, Form::Json, &mut scratch.text, fields, out)
-            .map_err(|fault| column.error(fault));
+    let start = out.len();
+    let text = &mut scratch.text;
+    let written = match masked {
+        None => conversion.write(value, Form::Json, text, fields, out),
+        Some(_) => {
+            scratch.unmasked.clear();
+            conversion.write(value, Form::Text, text, &mut 0, &mut scratch.unmasked)
+        }
     };
-    scratch.unmasked.clear();
-    conversion
-        .write(
-            value,
-            Form::Text,
-            &mut scratch.text,
-            &mut 0,
-            &mut scratch.unmasked,
-        )
-        .map_err(|fault| column.error(fault))?;
+    match written {
+        Ok(()) => {}
+        Err(Fault::Null) => {
+            out.truncate(start);
+            out.extend_from_slice(b"null");
+            return Ok(());
+        }
+        Err(fault) => return Err(column.error(fault)),
+    }
+    let Some(masked) = masked else {
+        return Ok(());
+    };
     out.push(b'"');
     let text = std::str::from_utf8(&scratch.unmasked).unwrap_or_default();
     mask::write(masked, text, true, out);
@@ -221,15 +226,22 @@ fn field(
     let name = out.len()..out.len() + field.text.len();
     out.extend_from_slice(field.text.as_bytes());
     let start = out.len();
-    match masked {
+    let written = match masked {
         None => conversion.write(value, Form::Text, &mut scratch.text, fields, out),
         Some(_) => {
             scratch.unmasked.clear();
             let unmasked = &mut scratch.unmasked;
             conversion.write(value, Form::Text, &mut scratch.text, &mut 0, unmasked)
         }
+    };
+    match written {
+        Ok(()) => {}
+        Err(Fault::Null) => {
+            out.truncate(name.start);
+            return Ok(());
+        }
+        Err(fault) => return Err(column.error(fault)),
     }
-    .map_err(|fault| column.error(fault))?;
     if let Some(masked) = masked {
         let text = std::str::from_utf8(&scratch.unmasked).unwrap_or_default();
         mask::write(masked, text, false, out);
@@ -239,8 +251,8 @@ fn field(
     Ok(())
 }
 
-fn broken(object: &RawValue) -> DecodeError {
-    let bytes = object.get().len();
+fn broken(object: &str) -> DecodeError {
+    let bytes = object.len();
     DecodeError::new(
         Reason::Malformed,
         format!("the row is not a JSON object ({bytes} bytes)"),

@@ -5,19 +5,19 @@
 
 /// The text was not valid JSON after all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Broken;
+pub(crate) struct Broken;
 
 /// A string as written, without its quotes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Str<'a> {
-    pub(super) inner: &'a str,
+pub(crate) struct Str<'a> {
+    pub(crate) inner: &'a str,
     /// Whether there is a backslash in it.
-    pub(super) escaped: bool,
+    pub(crate) escaped: bool,
 }
 
 /// A value as written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Null,
     Bool(bool),
     Number(&'a str),
@@ -27,18 +27,18 @@ pub(super) enum Value<'a> {
 
 /// An object or an array.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Nested<'a> {
-    pub(super) text: &'a str,
+pub(crate) struct Nested<'a> {
+    pub(crate) text: &'a str,
     /// Levels of nesting: 1 for `{}`.
-    pub(super) depth: usize,
+    pub(crate) depth: usize,
     /// Members of all objects in it.
-    pub(super) members: usize,
+    pub(crate) members: usize,
     /// Whether a string in it has an escape that is no character.
-    pub(super) lone_surrogate: bool,
+    pub(crate) lone_surrogate: bool,
 }
 
 /// The members of an object.
-pub(super) struct Members<'a> {
+pub(crate) struct Members<'a> {
     text: &'a str,
     at: usize,
 }
@@ -47,7 +47,7 @@ pub(super) struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// The members of the object that `text` holds.
-    pub(super) fn of(text: &'a str) -> Result<Self, Broken> {
+    pub(crate) fn of(text: &'a str) -> Result<Self, Broken> {
         let mut members = Self { text, at: 0 };
         members.space();
         members.expect(b'{')?;
@@ -56,7 +56,7 @@ impl<'a> Members<'a> {
 
     /// The next member, `None` at the end.
     #[inline]
-    pub(super) fn next(&mut self) -> Result<Option<(Str<'a>, Value<'a>)>, Broken> {
+    pub(crate) fn next(&mut self) -> Result<Option<(Str<'a>, Value<'a>)>, Broken> {
         self.space();
         match self.peek() {
             Some(b'}') => return Ok(None),
@@ -186,17 +186,46 @@ impl<'a> Members<'a> {
 }
 
 /// The one value that `text` holds.
-pub(super) fn value(text: &str) -> Result<Value<'_>, Broken> {
+pub(crate) fn value(text: &str) -> Result<Value<'_>, Broken> {
     let mut walk = Members { text, at: 0 };
     walk.space();
     walk.value()
 }
 
+// === impl Value ===
+
+impl Value<'_> {
+    /// Appends the value as it is written.
+    pub(crate) fn put(self, out: &mut Vec<u8>) {
+        match self {
+            Self::Null => out.extend_from_slice(b"null"),
+            Self::Bool(true) => out.extend_from_slice(b"true"),
+            Self::Bool(false) => out.extend_from_slice(b"false"),
+            Self::Number(text) => out.extend_from_slice(text.as_bytes()),
+            Self::String(s) => {
+                out.push(b'"');
+                out.extend_from_slice(s.inner.as_bytes());
+                out.push(b'"');
+            }
+            Self::Nested(nested) => out.extend_from_slice(nested.text.as_bytes()),
+        }
+    }
+}
+
 // === impl Str ===
 
 impl Str<'_> {
+    /// Whether it stands for this text.
+    pub(crate) fn is(self, text: &str) -> bool {
+        if !self.escaped {
+            return self.inner == text;
+        }
+        let mut own = Vec::new();
+        self.unescape(&mut own).is_ok() && own == text.as_bytes()
+    }
+
     /// Whether every escape is a character.
-    pub(super) fn check(self) -> Result<(), Broken> {
+    pub(crate) fn check(self) -> Result<(), Broken> {
         if self.escaped {
             self.pieces(|_| {})
         } else {
@@ -206,7 +235,7 @@ impl Str<'_> {
 
     /// Appends the text that the string stands for.
     #[inline]
-    pub(super) fn unescape(self, out: &mut Vec<u8>) -> Result<(), Broken> {
+    pub(crate) fn unescape(self, out: &mut Vec<u8>) -> Result<(), Broken> {
         if self.escaped {
             self.pieces(|piece| out.extend_from_slice(piece.as_bytes()))
         } else {
@@ -263,7 +292,7 @@ fn hex4(chars: &mut std::str::Chars<'_>) -> Result<u32, Broken> {
 }
 
 /// Appends `text` as the inside of a JSON string.
-pub(super) fn escape(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn escape(text: &str, out: &mut Vec<u8>) {
     for byte in text.bytes() {
         match byte {
             b'"' => out.extend_from_slice(br#"\""#),

@@ -20,7 +20,7 @@ use crate::sink::{Failure, Outcome, Sink, SinkError};
 use crate::supervise::{Planned, Progress, Steps};
 
 /// How often an outage that goes on is logged.
-const REMIND: Duration = Duration::from_secs(30);
+pub(super) const REMIND: Duration = Duration::from_secs(30);
 
 /// Writes a job; returns it for its memory once everything in it is settled or given up.
 pub async fn deliver(

@@ -42,6 +42,8 @@ pub enum Added {
     Batched,
     /// It changes no document.
     Passed(Pass),
+    /// A part of it may not be written; nothing of it waits until that is reported.
+    Partly(String),
 }
 
 // === impl Job ===
@@ -69,19 +71,29 @@ impl Job {
         self.partitions.clear();
     }
 
-    /// Decodes a record of `chunk` and adds what it writes. On an error nothing was added.
+    /// Decodes a record of `chunk` and adds what it writes. On an error nothing was added. With `reported` a
+    /// dead letter already tells of the part that may not be written.
     pub fn add(
         &mut self,
         (chunk, index): (&Arc<Chunk>, usize),
         (claim, record): (Claim, &Record<'_>),
         version: Version,
+        reported: bool,
         (decoder, projection): (&mut dyn Decoder, &mut Projection),
         seen: impl FnOnce(&SourcePosition<'_>),
     ) -> Result<Added, DecodeError> {
         let changes = decoder.decode(record)?;
         let one;
+        let mut worst = Resolution::Filtered;
         let changes = match &changes {
             Changes::Pass(pass) => return Ok(Added::Passed(*pass)),
+            Changes::Partly { stray, .. } if !reported => {
+                return Ok(Added::Partly(stray.clone()));
+            }
+            Changes::Partly { rows, .. } => {
+                worst = Resolution::DeadLettered;
+                rows.as_slice()
+            }
             Changes::One(change) => {
                 one = std::slice::from_ref(change);
                 one
@@ -125,7 +137,7 @@ impl Job {
             chunk: u32_of(self.chunks.len() - 1),
             index: u32_of(index),
             open,
-            worst: Resolution::Filtered,
+            worst,
         });
         Ok(Added::Batched)
     }

@@ -3,6 +3,7 @@
 //! A worker alone owns the policy of what is tried again, split or dead-lettered; sinks only answer. It holds
 //! nothing that its death would lose: the chunks it drops tell the ledger.
 
+mod await_schema;
 mod deliver;
 mod job;
 
@@ -14,15 +15,20 @@ use actix::prelude::*;
 
 use crate::branch::{Branch, Judge};
 use crate::commit::{Claim, Resolution};
-use crate::decode::Decoder;
-use crate::event::{Shape, SourcePosition, Version};
+use crate::config::Partitioner;
+use crate::decode::{DecodeError, Decoder, Reason, SchemaId};
+use crate::event::{Pass, Shape, SourcePosition, Version};
 use crate::route::{Chunk, Deliver};
 use crate::sink::Sink;
 use crate::sink::dead_letter::Letter;
 use crate::supervise::Incarnation;
 use crate::transform::Projection;
+use await_schema::Waiting;
 use deliver::{bury, deliver};
 use job::{Added, Job};
+
+/// The reason of a dead letter for a row whose former key lives in another partition.
+const KEY_MOVED: &str = "key_moved";
 
 /// A worker actor.
 pub struct Worker {
@@ -46,6 +52,8 @@ pub struct Worker {
     spare: Vec<Job>,
     linger: Option<SpawnHandle>,
     seen: HashMap<i32, Seen>,
+    /// Records that cannot be read before a schema is here.
+    waiting: HashMap<SchemaId, Waiting>,
     /// Records decoded since the last one that could not be: what the branch's window has yet to hear of.
     sound: usize,
 }
@@ -90,11 +98,14 @@ impl Worker {
             spare: Vec::new(),
             linger: None,
             seen: HashMap::new(),
+            waiting: HashMap::new(),
             sound: 0,
         }
     }
 
-    fn take(&mut self, chunk: &Arc<Chunk>, index: usize, ctx: &mut Context<Self>) {
+    /// Takes a record into the batch in the making. With `reported` a dead letter already tells of the part of
+    /// it that may not be written.
+    fn take(&mut self, chunk: &Arc<Chunk>, index: usize, reported: bool, ctx: &mut Context<Self>) {
         let Some((claim, record)) = chunk.get(index) else {
             return;
         };
@@ -103,7 +114,7 @@ impl Worker {
             return;
         }
         let topic = self.branch.topic();
-        if topic.partitioner.is_some()
+        if topic.partitioner == Some(Partitioner::Murmur2)
             && let Some(key) = record.key
         {
             let predicted = crate::event::partition::predicted_partition(key, topic.partitions);
@@ -126,6 +137,7 @@ impl Worker {
             (chunk, index),
             (claim, &record),
             version,
+            reported,
             (&mut *self.decoder, &mut self.projection),
             |source| {
                 let seen = seen.entry(record.position.partition).or_default();
@@ -139,10 +151,63 @@ impl Worker {
             Ok(Added::Passed(pass)) => {
                 self.sound += 1;
                 stats.reason(pass.reason());
+                if pass == Pass::Truncate {
+                    tracing::error!(
+                        branch = self.branch.name,
+                        topic = topic.name,
+                        at = %record.position,
+                        "the table was truncated, and no document was deleted for it: backfill the table, which removes what it no longer has"
+                    );
+                }
                 self.branch.ledger.resolve([(claim, Resolution::Filtered)]);
             }
-            Err(why) => self.bury(chunk, index, claim, version, why, ctx),
+            Ok(Added::Partly(stray)) => {
+                self.report(chunk, index, claim, version, stray, ctx);
+            }
+            Err(why) if why.reason == Reason::Partition => self.branch.halt(format!(
+                "{} {}: {} in {}",
+                topic.name,
+                record.position,
+                why.detail,
+                topic.file.display()
+            )),
+            Err(why) => match why.needs {
+                Some(id) => self.wait_for(id, chunk, index, ctx),
+                None => self.bury(chunk, index, claim, version, why, ctx),
+            },
         }
+    }
+
+    /// Sends a record to the dead letters for the part of it that may not be written, then writes the rest.
+    fn report(
+        &mut self,
+        chunk: &Arc<Chunk>,
+        index: usize,
+        claim: Claim,
+        version: Version,
+        stray: String,
+        ctx: &mut Context<Self>,
+    ) {
+        let (branch, from) = (Arc::clone(&self.branch), Arc::clone(chunk));
+        let reported = async move {
+            let Some((_, record)) = from.get(index) else {
+                return false;
+            };
+            let letter = Letter {
+                record,
+                version: Some(version),
+                reason: KEY_MOVED,
+                detail: &stray,
+            };
+            bury(&branch, &letter, || branch.ledger.is_current(&claim)).await
+        };
+        let chunk = Arc::clone(chunk);
+        ctx.spawn(reported.into_actor(self).map(move |reported, worker, ctx| {
+            if reported {
+                worker.take(&chunk, index, true, ctx);
+                worker.dispatch(ctx);
+            }
+        }));
     }
 
     /// Sends a record that cannot be used to the dead letters, beside the others.
@@ -152,7 +217,7 @@ impl Worker {
         index: usize,
         claim: Claim,
         version: Version,
-        why: crate::decode::DecodeError,
+        why: DecodeError,
         ctx: &mut Context<Self>,
     ) {
         let control = &self.branch.control;
@@ -233,7 +298,7 @@ impl Worker {
                 if self.is_ahead() {
                     return;
                 }
-                self.take(&chunk, self.decoded, ctx);
+                self.take(&chunk, self.decoded, false, ctx);
                 self.decoded += 1;
                 if self.is_full() {
                     self.close_building();

@@ -194,6 +194,7 @@ impl Lane {
                 partitions: 8,
                 epoch: Epoch::new(1).unwrap(),
                 partitioner: None,
+                reading: Default::default(),
                 config: Default::default(),
                 columns: columns.map(|(n, c)| ((*n).to_owned(), c.clone())).collect(),
                 file: "topics/app.app.user_profile.toml".into(),

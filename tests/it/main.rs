@@ -11,6 +11,7 @@ mod elasticsearch_secure;
 mod elasticsearch_sink;
 mod elasticsearch_support;
 mod faults;
+mod formats;
 mod lane;
 mod live;
 mod live_auth;

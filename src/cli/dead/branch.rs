@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::letter::Letter;
-use crate::config::{Deletes, PipelineSpec, Settings, SinkSpec};
-use crate::decode::{self, DecodeError, Decoder};
+use crate::config::{Deletes, Partitioner, PipelineSpec, Settings, SinkSpec};
+use crate::decode::{self, DecodeError, Decoder, Schemas};
 use crate::event::partition::predicted_partition;
 use crate::event::{Batch, Body, Changes, Origin, Pass, Position, Record, Version};
 use crate::retry::{Because, Delays, Server};
+use crate::schema_registry::{RegistryError, SchemaRegistry};
 use crate::sink::{Outcome, Sink, SinkError, SinkHub, registry};
 use crate::source::Probe;
 use crate::transform::Projection;
@@ -49,6 +50,9 @@ pub(super) struct Branch {
     server: Arc<Server>,
     sink: Arc<dyn Sink>,
     decoder: Box<dyn Decoder>,
+    /// Answers for schemas that a record names.
+    registry: Option<SchemaRegistry>,
+    schemas: Arc<Schemas>,
     projection: Projection,
     batch: Batch,
     checked: Option<Instant>,
@@ -71,13 +75,21 @@ impl Branch {
         spec: &SinkSpec,
     ) -> anyhow::Result<Self> {
         let hub = registry::hub(settings, pipeline, spec)?;
+        let schemas = Arc::default();
         let group = format!("{}.{}", pipeline.name, spec.name);
         Ok(Self {
             probe: Probe::new(&settings.kafka, Arc::clone(&pipeline.topic), &group)?,
             server: registry::server(settings, spec),
             sink: hub.connect()?,
-            decoder: decode::decoder(pipeline.topic.format),
+            decoder: decode::decoder(&pipeline.topic, &schemas),
             projection: registry::projection(pipeline, spec)?,
+            registry: settings
+                .schema_registry
+                .as_ref()
+                .map(SchemaRegistry::new)
+                .transpose()
+                .map_err(anyhow::Error::msg)?,
+            schemas,
             batch: Batch::new(hub.shape()),
             hub,
             pipeline: Arc::clone(pipeline),
@@ -116,10 +128,23 @@ impl Branch {
         }
         let mut packed = Vec::new();
         let record = letter.record(position, timestamp_ms, &mut packed);
-        let select = match self.fill(&record, version) {
-            Ok(Ok(select)) => select,
-            Ok(Err(pass)) => return Verdict::Passed(pass),
-            Err(why) => return Verdict::Rejected(why.to_string()),
+        let select = loop {
+            match self.fill(&record, version) {
+                Ok(Ok(select)) => break select,
+                Ok(Err(pass)) => return Verdict::Passed(pass),
+                Err(why) => match (why.needs, &self.registry) {
+                    (Some(id), Some(registry)) => match registry.schema(id).await {
+                        Ok(text) => self.schemas.insert(id, text),
+                        Err(why @ RegistryError::Unknown(_)) => {
+                            return Verdict::Rejected(why.to_string());
+                        }
+                        Err(why @ RegistryError::Away { .. }) => {
+                            return Verdict::Failed(why.to_string());
+                        }
+                    },
+                    (_, _) => return Verdict::Rejected(why.to_string()),
+                },
+            }
         };
         if brings_back_deleted(self.spec.deletes, &self.batch, &select) {
             return Verdict::Refused(format!(
@@ -184,6 +209,8 @@ impl Branch {
             Changes::Pass(pass) => return Ok(Err(pass)),
             Changes::One(change) => vec![change],
             Changes::Many(changes) => changes,
+            // What it may not write is still in the letter.
+            Changes::Partly { rows, .. } => rows,
         };
         let mut written = Vec::with_capacity(changes.len());
         for change in &changes {
@@ -356,7 +383,7 @@ fn admit(
     }
     let record_time = young(about.record_time_ms, "record", sink, now_ms)?;
     young(about.time_ms, "letter", sink, now_ms)?;
-    if topic.partitioner.is_some()
+    if topic.partitioner == Some(Partitioner::Murmur2)
         && let Some(key) = &letter.key
     {
         let predicted = predicted_partition(key, topic.partitions);

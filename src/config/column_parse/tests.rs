@@ -31,6 +31,7 @@ fn every_type_is_read_as_mysql_writes_it() {
         ("float", ColumnType::Float),
         ("float(7,3)", ColumnType::Float),
         ("double precision", ColumnType::Float),
+        ("DOUBLE PRECISION(10,7) unsigned", ColumnType::Float),
         ("real", ColumnType::Float),
         ("bit", ColumnType::Bit(1)),
         ("bit(13)", ColumnType::Bit(13)),
@@ -43,7 +44,8 @@ fn every_type_is_read_as_mysql_writes_it() {
         ("mediumtext", ColumnType::Text),
         ("longtext charset utf8mb4", ColumnType::Text),
         ("uuid", ColumnType::Text),
-        ("binary(16)", ColumnType::Binary),
+        ("binary(16)", ColumnType::FixedBinary(16)),
+        ("binary", ColumnType::FixedBinary(1)),
         ("varbinary(16)", ColumnType::Binary),
         ("longblob", ColumnType::Binary),
         ("date", ColumnType::Date),
@@ -65,6 +67,8 @@ fn every_type_is_read_as_mysql_writes_it() {
             ColumnType::Enum(texts(&["", ")", "b'c", "A"])),
         ),
         ("set('x','y')", ColumnType::Set(texts(&["x", "y"]))),
+        ("point", ColumnType::Geometry),
+        ("GEOMETRYCOLLECTION", ColumnType::Geometry),
     ] {
         assert_eq!(text.parse(), Ok(expected), "{text}");
     }
@@ -89,8 +93,8 @@ fn a_wrong_type_is_answered_with_the_right_one() {
             "write it as SHOW CREATE TABLE does, such as \"varchar(64)\" or \"bigint unsigned\"",
         ),
         (
-            "point",
-            "point is not read yet; take the column out of the capture",
+            "inet6",
+            "inet6 is not read yet; take the column out of the capture",
         ),
         ("int not null", "write the type alone, without NOT"),
         (

@@ -25,12 +25,13 @@ pub(super) fn brokers(text: &str) -> Result<String, String> {
     Ok(brokers.join(","))
 }
 
-/// Checks `http://host:port[/path]` and returns it without a slash at its end, and whether it is TLS.
-pub(super) fn elasticsearch(url: &str) -> Result<(String, bool), String> {
-    refuse_credentials("elasticsearch", url)?;
+/// Checks `http://host:port[/path]` of a section and returns it without a slash at its end, and whether it is
+/// TLS.
+pub(super) fn http(section: &str, url: &str) -> Result<(String, bool), String> {
+    refuse_credentials(section, url)?;
     let wrong = || {
         format!(
-            "elasticsearch.url is {url:?}: write it as \"http://host:port\" or \"https://host:port\""
+            "{section}.url is {url:?}: write it as \"http://host:port\" or \"https://host:port\""
         )
     };
     let (tls, rest) = match url.split_once("://") {
@@ -145,11 +146,11 @@ mod tests {
             assert!(brokers(wrong).is_err(), "{wrong}");
         }
         assert_eq!(
-            elasticsearch("http://a:9200/").unwrap(),
+            http("elasticsearch", "http://a:9200/").unwrap(),
             ("http://a:9200".to_owned(), false)
         );
         assert_eq!(
-            elasticsearch("https://a/es").unwrap(),
+            http("elasticsearch", "https://a/es").unwrap(),
             ("https://a/es".to_owned(), true)
         );
         for wrong in [
@@ -161,7 +162,7 @@ mod tests {
             "http://a/?x=1",
             "HTTP ://a",
         ] {
-            assert!(elasticsearch(wrong).is_err(), "{wrong}");
+            assert!(http("elasticsearch", wrong).is_err(), "{wrong}");
         }
         assert!(!redis("redis://a:6379/0").unwrap());
         assert!(!redis("redis://a").unwrap());
@@ -200,8 +201,8 @@ mod tests {
     fn credentials_in_an_address_are_refused_and_never_repeated() {
         for answer in [
             brokers("app:s3cret@kafka:9092"),
-            elasticsearch("https://elastic:s3cret@es:9200").map(|(url, _)| url),
-            elasticsearch("elastic:s3cret@es").map(|(url, _)| url),
+            http("elasticsearch", "https://elastic:s3cret@es:9200").map(|(url, _)| url),
+            http("elasticsearch", "elastic:s3cret@es").map(|(url, _)| url),
             redis("redis://:s3cret@redis:6379").map(|_| String::new()),
             nats("nats://worker:s3cret@nats:4222").map(|(url, _)| url),
             nats("nats://nats:4222,s3cret@nats").map(|(url, _)| url),

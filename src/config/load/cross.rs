@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::pipeline::{Claim, Claimed};
 use super::topic::{DEAD_SUFFIX, ReadTopic};
-use crate::config::Problems;
 use crate::config::read::show_duration;
+use crate::config::{Format, Place, Problems, Settings};
 
 /// Kafka's own values where a topic does not set them.
 const COMPACTION_DEFAULTS: [(&str, u64, &str); 2] = [
@@ -52,6 +52,18 @@ pub(super) fn topics(topics: &[ReadTopic], problems: &mut Problems) {
                 name.value
             );
             problems.add(name.place.clone(), message);
+        }
+    }
+}
+
+/// Topics that cannot be read without a schema registry, where none is set.
+pub(super) fn registry(topics: &[ReadTopic], settings: &Settings, problems: &mut Problems) {
+    for spec in topics.iter().filter_map(|topic| topic.spec.as_ref()) {
+        if spec.format == Format::DebeziumAvro && settings.schema_registry.is_none() {
+            problems.add(
+                Place::File(spec.file.clone()),
+                "format \"debezium-avro\" needs a schema registry: set schema_registry.url in the settings",
+            );
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::read::{Entry, Placed, Values, did_you_mean, listed};
-use crate::config::{DocumentSpec, Mask, Problems, TopicSpec};
+use crate::config::{Decimals, DocumentSpec, Mask, Problems, TopicSpec};
 
 /// Fields that the sinks keep beside a row's own.
 const OURS: [&str; 3] = ["_deleted", "_deleted_at", "_v"];
@@ -48,7 +48,15 @@ pub(super) fn read(
         .map(|entry| (entry.name.value, entry.value.value))
         .collect();
     let omit: BTreeSet<String> = omit.into_iter().map(|column| column.value).collect();
-    let document = DocumentSpec { rename, omit, mask };
+    let document = DocumentSpec {
+        rename,
+        omit,
+        mask,
+        decimals: match values.text("document.decimals").as_deref() {
+            Some("number") => Decimals::Number,
+            Some(_) | None => Decimals::String,
+        },
+    };
     if let Some(topic) = topic {
         check_columns(values, &document, topic, problems);
     }

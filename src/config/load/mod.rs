@@ -12,6 +12,7 @@ mod mapping;
 mod pipeline;
 mod pipeline_fields;
 mod properties;
+mod reading;
 mod settings;
 mod settings_fields;
 mod settings_live;
@@ -132,6 +133,7 @@ fn specs(settings: &Settings, problems: &mut Problems) -> Specs {
         }
     }
     cross::topics(&read_topics, problems);
+    cross::registry(&read_topics, settings, problems);
     for read in &mut read_topics {
         if let Some(name) = &read.name {
             let spec = read.spec.take().map(Arc::new);

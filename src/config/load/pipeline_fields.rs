@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// The keys outside of `[[sink]]`.
-pub(crate) static PIPELINE: [Field; 7] = [
+pub(crate) static PIPELINE: [Field; 8] = [
     Field::new("topic", Kind::Text, "The topic that it reads, by its spec's `name`.").required("\"app.app.user_profile\""),
     Field::new(
         "sink",
@@ -23,6 +23,12 @@ pub(crate) static PIPELINE: [Field; 7] = [
         "Columns whose values are hidden: `redact` (`***`), `last4` (`***` and the last four characters, where there are more than eight) or `sha256` (in hex: equal values stay equal). NULL stays NULL.",
     )
     .example("{ phone = \"last4\" }"),
+    Field::new(
+        "document.decimals",
+        Kind::Choice(&["string", "number"]),
+        "What a decimal is in the document: a string, which every reader keeps exactly, or a number of the same digits, which many readers round to 15 of them.",
+    )
+    .default("string"),
     // A crash loop of one restart every 12 s is not going to heal itself.
     Field::new(
         "supervise.max_restarts",

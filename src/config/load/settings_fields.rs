@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 53] = [
+pub(crate) static SETTINGS: [Field; 59] = [
     Field::new(
         "topics_dir",
         Kind::Path,
@@ -182,6 +182,31 @@ pub(crate) static SETTINGS: [Field; 53] = [
     ),
     Field::new("live.callout.password", Kind::Secret, "Its password."),
     Field::new("live.callout.password_file", Kind::Path, "A file that holds the password, instead of it."),
+    Field::new(
+        "schema_registry.url",
+        Kind::Text,
+        "The address of a schema registry (Confluent's API), without credentials; for topics in Avro.",
+    )
+    .example("\"http://127.0.0.1:8081\""),
+    Field::new("schema_registry.username", Kind::Text, "The user."),
+    Field::new("schema_registry.password", Kind::Secret, "Its password."),
+    Field::new(
+        "schema_registry.password_file",
+        Kind::Path,
+        "A file that holds the password, instead of it.",
+    ),
+    Field::new(
+        "schema_registry.ca_file",
+        Kind::Path,
+        "A PEM file with the authority to trust, with `https://`; the system's where absent.",
+    ),
+    // A schema is a few kilobytes from a server's memory.
+    Field::new(
+        "schema_registry.timeout",
+        Kind::millis(100, 600_000),
+        "How long one request may take before it is tried again.",
+    )
+    .default("5s"),
     // 9464 is the port that is customary for exporters. It stays on this machine unless someone decides otherwise.
     Field::new(
         "admin.listen",

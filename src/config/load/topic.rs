@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use super::reading;
 use crate::config::read::{
     Entry, Field, Heading, Kind, Placed, Source, Values, did_you_mean, listed,
 };
-use crate::config::{ColumnType, Format, Partitioner, Place, Problems, TopicSpec};
+use crate::config::{ColumnType, Place, Problems, TopicSpec};
 use crate::event::Epoch;
 
 /// Every key of a topic spec.
-pub(crate) static TOPIC: [Field; 8] = [
+pub(crate) static TOPIC: [Field; 17] = [
     Field::new("name", Kind::Text, "The Kafka topic's name.").required("\"app.app.user_profile\""),
     Field::new(
         "format",
-        Kind::Choice(&["debezium-json"]),
-        "What its records are.",
+        Kind::Choice(&reading::FORMATS),
+        "What its records are: change events of Debezium, Canal or Maxwell, or plain events (each an upsert) in Avro or JSON with a schema of the topic's own.",
     )
     .required("\"debezium-json\""),
     Field::new(
@@ -40,8 +41,8 @@ pub(crate) static TOPIC: [Field; 8] = [
     .required("1"),
     Field::new(
         "partitioner",
-        Kind::Choice(&["murmur2"]),
-        "How the producer places a key; every record is checked against it. `murmur2` is Java's default, so Debezium's.",
+        Kind::Choice(&["murmur2", "canal", "table"]),
+        "How the producer places a key. `murmur2` is Java's default, so Debezium's, and every record is checked against it; `canal` is Canal's hash of the primary key (`partitionHash`), and every row is checked; `table` says that Canal or Maxwell sends all rows of a table to one partition. The last two tell whether a row whose primary key changed leaves its partition: where that is not known, such a record is a dead letter too.",
     ),
     Field::new(
         "config",
@@ -55,6 +56,59 @@ pub(crate) static TOPIC: [Field; 8] = [
         "Column types that the format leaves out, as SHOW CREATE TABLE writes them; MariaDB writes a JSON column as `longtext`: declare it `json`.",
     )
     .example("{ balance = \"decimal(12,2)\" }"),
+    Field::new(
+        "decimal_handling_mode",
+        Kind::Choice(&["precise", "string", "double"]),
+        "Debezium's setting of this name, where its records bring no schema. Where absent, text with a point is taken for digits, and text without one for base64.",
+    ),
+    Field::new(
+        "binary_handling_mode",
+        Kind::Choice(&["bytes", "base64", "base64-url-safe", "hex"]),
+        "Debezium's setting of this name.",
+    )
+    .default("bytes"),
+    Field::new(
+        "time_precision_mode",
+        Kind::Choice(&["adaptive_time_microseconds", "adaptive", "connect"]),
+        "Debezium's setting of this name, where its records bring no schema.",
+    )
+    .default("adaptive_time_microseconds"),
+    Field::new(
+        "timestamp_zone",
+        Kind::Text,
+        "The zone that TIMESTAMP columns are printed in: `UTC`, an offset, or a name such as `Asia/Shanghai`. Canal prints in its own zone, and without this key such a column is refused; Maxwell's is UTC unless it is given here.",
+    )
+    .example("\"Asia/Shanghai\""),
+    Field::new(
+        "tables",
+        Kind::List,
+        "The tables whose rows are taken, as `database.table`: required for `canal-json` and `maxwell-json`, whose topics may hold several. Rows of others are passed over and counted.",
+    )
+    .example("[\"app.user_profile\"]"),
+    Field::new(
+        "on_truncate",
+        Kind::Choice(&["ignore", "dead-letter"]),
+        "What becomes of a TRUNCATE: counted with an alarm, or a dead letter. It deletes no document.",
+    )
+    .default("ignore"),
+    Field::new(
+        "on_new_column",
+        Kind::Choice(&["map", "ignore", "dead-letter"]),
+        "What becomes of a column that `columns` does not declare, where it declares any: a field like the others, left out, or the record a dead letter.",
+    )
+    .default("map"),
+    Field::new(
+        "schema",
+        Kind::Path,
+        "The Avro schema of the topic's events, with `format = \"avro\"` or `\"json\"`; this file's name with `.avsc` where absent.",
+    )
+    .example("\"page_view.avsc\""),
+    Field::new(
+        "former_schemas",
+        Kind::List,
+        "Schemas before the one in force, whose records may still be in the log (single-object encoding names its schema by a hash).",
+    )
+    .example("[\"page_view.1.avsc\"]"),
 ];
 
 /// Names that `config` may hold, for suggestions: a broker may know others.
@@ -129,6 +183,7 @@ pub(super) fn read(file: &Path, problems: &mut Problems) -> Option<ReadTopic> {
     let is_known = key_is_right && !values.refused("columns") && columns.len() == declared.len();
     let config = values.map("config");
     check_config(&config, problems);
+    let reading = reading::read(&values, file, &columns, problems);
 
     // An epoch that was refused has been reported, and nothing is returned; with a stand-in the pipelines can
     // still be checked against the rest.
@@ -140,19 +195,17 @@ pub(super) fn read(file: &Path, problems: &mut Problems) -> Option<ReadTopic> {
         is_known.then_some(())?;
         Some(TopicSpec {
             name: name.as_ref()?.value.clone(),
-            format: match values.text("format").as_deref() {
-                Some("debezium-json") | None => Format::DebeziumJson,
-                Some(_) => return None,
-            },
+            format: reading::format(&values)?,
             key: key.iter().map(|column| column.value.clone()).collect(),
             partitions: i32::try_from(values.integer("partitions")).ok()?,
             epoch: epoch?,
-            partitioner: values.text("partitioner").map(|_| Partitioner::Murmur2),
+            partitioner: reading::partitioner(&values),
             config: config
                 .iter()
                 .map(|entry| (entry.name.value.clone(), entry.value.value.clone()))
                 .collect(),
             columns,
+            reading: reading?,
             file: file.to_owned(),
         })
     })();

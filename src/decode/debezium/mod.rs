@@ -7,16 +7,22 @@
 //!
 //! A null value, and a JSON `null` in its place (older JSON converters wrote that), delete the key's row.
 
+mod avro;
 mod envelope;
+mod pass;
 mod schema;
 mod wrapper;
 
-use serde_json::error::Category;
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
+use super::json::{unreadable, utf8};
 use super::{DecodeError, Decoder, Reason};
 use crate::event::{Change, Changes, Key, Op, Pass, Record, Row, SourcePosition};
-use envelope::{Envelope, Outer};
+pub use avro::DebeziumAvro;
+use envelope::Outer;
+use pass::{no_key, unknown_op, without_op};
 use schema::{KnownSchemas, Side};
 
 /// The decoder of [`Format::DebeziumJson`](crate::config::Format::DebeziumJson).
@@ -61,7 +67,7 @@ impl Decoder for DebeziumJson {
             return self.delete(record, SourcePosition::default());
         };
         let Some(op) = envelope.op.as_deref() else {
-            return without_op(&envelope).map(Changes::Pass);
+            return without_op(&envelope.seen, envelope.after.is_some()).map(Changes::Pass);
         };
         let source = envelope.source.position();
         match op {
@@ -75,17 +81,17 @@ impl Decoder for DebeziumJson {
                 Ok(Changes::One(Change {
                     op: Op::Upsert,
                     key: self.key(record)?,
-                    after: Some(Row { object, schema }),
+                    after: Some(Row {
+                        object: Cow::Borrowed(object.get()),
+                        schema,
+                    }),
                     source,
                 }))
             }
             "d" => self.delete(record, source),
             "t" => Ok(Changes::Pass(Pass::Truncate)),
             "m" => Ok(Changes::Pass(Pass::Message)),
-            _ => Err(DecodeError::new(
-                Reason::Envelope,
-                "`op` is none of c, u, r, d, t and m: the value is not Debezium's envelope, or a newer one's",
-            )),
+            _ => Err(unknown_op()),
         }
     }
 }
@@ -107,12 +113,7 @@ impl DebeziumJson {
     }
 
     fn key<'a>(&mut self, record: &Record<'a>) -> Result<Key<'a>, DecodeError> {
-        let key = record.key.ok_or_else(|| {
-            DecodeError::new(
-                Reason::Key,
-                "the record has no key: give the table a primary key, or the connector message.key.columns",
-            )
-        })?;
+        let key = record.key.ok_or_else(no_key)?;
         let text = utf8(key, "key")?;
         let (schema, object) = match self.keys.split(text) {
             Some((schema, payload)) => {
@@ -130,24 +131,10 @@ impl DebeziumJson {
                 "the key is not a JSON object of columns: set the connector's key.converter to JsonConverter",
             ));
         }
-        Ok(Key(Row { object, schema }))
-    }
-}
-
-/// An envelope without `op` is one of Debezium's other records, or none of Debezium's.
-fn without_op(envelope: &Envelope<'_>) -> Result<Pass, DecodeError> {
-    let seen = &envelope.seen;
-    if seen.ddl && (seen.database_name || seen.table_changes) {
-        Ok(Pass::SchemaChange)
-    } else if seen.status && seen.id {
-        Ok(Pass::Transaction)
-    } else if seen.ts_ms && !seen.other && envelope.after.is_none() && !seen.source {
-        Ok(Pass::Heartbeat)
-    } else {
-        Err(DecodeError::new(
-            Reason::Envelope,
-            "the value has no `op`: it is not Debezium's envelope (is an unwrapping transform configured?)",
-        ))
+        Ok(Key::Alone(Row {
+            object: Cow::Borrowed(object.get()),
+            schema,
+        }))
     }
 }
 
@@ -155,41 +142,12 @@ fn is_object(raw: &RawValue) -> bool {
     raw.get().starts_with('{')
 }
 
-fn utf8<'a>(bytes: &'a [u8], which: &str) -> Result<&'a str, DecodeError> {
-    std::str::from_utf8(bytes).map_err(|e| {
-        let at = e.valid_up_to();
-        DecodeError::new(
-            Reason::Malformed,
-            format!("the {which} is not UTF-8 at byte {at}"),
-        )
-    })
-}
-
 fn in_value(error: serde_json::Error) -> DecodeError {
-    unreadable(&error, "value", Reason::Envelope)
+    unreadable(&error, "value", Reason::Envelope, "Debezium's")
 }
 
 fn in_key(error: serde_json::Error) -> DecodeError {
-    unreadable(&error, "key", Reason::Key)
-}
-
-/// serde's own words for a value of the wrong type quote it, so they are not passed on.
-fn unreadable(error: &serde_json::Error, which: &str, shape: Reason) -> DecodeError {
-    let (line, column) = (error.line(), error.column());
-    match error.classify() {
-        Category::Eof => DecodeError::new(
-            Reason::Malformed,
-            format!("the {which} is cut off at line {line} column {column}"),
-        ),
-        Category::Syntax | Category::Io => DecodeError::new(
-            Reason::Malformed,
-            format!("the {which} is not JSON at line {line} column {column}"),
-        ),
-        Category::Data => DecodeError::new(
-            shape,
-            format!("the {which} has another shape than Debezium's at line {line} column {column}"),
-        ),
-    }
+    unreadable(&error, "key", Reason::Key, "Debezium's")
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::decode::{DecodeError, Reason};
-use crate::event::{RowSchema, TimeUnit, WireType};
+use crate::decode::{DecodeError, Reason, connect};
+use crate::event::{RowSchema, WireType};
 
 /// Schemas kept. Partitions of one topic show an ALTER at different times, so a worker meets the old and the
 /// new one in turns; more than a handful at once is not seen.
@@ -134,44 +134,20 @@ fn parse(text: &str, side: Side) -> Result<Option<RowSchema>, DecodeError> {
 /// The logical type where it has a name that is known, else the type under it.
 fn wire_type(field: &Field<'_>, side: Side) -> Result<WireType, DecodeError> {
     let parameters = field.parameters.as_ref();
-    Ok(match field.name.as_deref().unwrap_or_default() {
-        "org.apache.kafka.connect.data.Decimal" => WireType::Decimal {
-            scale: number(parameters.and_then(|p| p.scale.as_deref()), 0..=65)
-                .ok_or_else(|| without(field, "scale", side))?,
-        },
-        "io.debezium.data.Bits" => WireType::Bits {
-            length: number(parameters.and_then(|p| p.length.as_deref()), 1..=64)
-                .ok_or_else(|| without(field, "length", side))?,
-        },
-        "io.debezium.time.Date" | "org.apache.kafka.connect.data.Date" => WireType::Date,
-        "io.debezium.time.Time" | "org.apache.kafka.connect.data.Time" => {
-            WireType::Time(TimeUnit::Millis)
-        }
-        "io.debezium.time.MicroTime" => WireType::Time(TimeUnit::Micros),
-        "io.debezium.time.NanoTime" => WireType::Time(TimeUnit::Nanos),
-        "io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp" => {
-            WireType::DateTime(TimeUnit::Millis)
-        }
-        "io.debezium.time.MicroTimestamp" => WireType::DateTime(TimeUnit::Micros),
-        "io.debezium.time.NanoTimestamp" => WireType::DateTime(TimeUnit::Nanos),
-        "io.debezium.time.ZonedTimestamp" => WireType::ZonedTimestamp,
-        "io.debezium.time.Year" => WireType::Year,
-        "io.debezium.data.Enum" => WireType::Enum,
-        "io.debezium.data.EnumSet" => WireType::Set,
-        "io.debezium.data.Json" => WireType::Json,
-        _ => match field.kind.as_ref() {
-            "int8" | "int16" | "int32" | "int64" => WireType::Integer,
-            "float" | "double" => WireType::Float,
-            "boolean" => WireType::Boolean,
-            "string" => WireType::Text,
-            "bytes" => WireType::Bytes,
-            _ => WireType::Nested,
-        },
+    let name = field.name.as_deref().unwrap_or_default();
+    let scale = parameters.and_then(|p| p.scale.as_deref());
+    let length = parameters.and_then(|p| p.length.as_deref());
+    if let Some(logical) = connect::logical(name, scale, length) {
+        return logical.map_err(|parameter| without(field, parameter, side));
+    }
+    Ok(match field.kind.as_ref() {
+        "int8" | "int16" | "int32" | "int64" => WireType::Integer,
+        "float" | "double" => WireType::Float,
+        "boolean" => WireType::Boolean,
+        "string" => WireType::Text,
+        "bytes" => WireType::Bytes,
+        _ => WireType::Nested,
     })
-}
-
-fn number(text: Option<&str>, range: std::ops::RangeInclusive<u8>) -> Option<u8> {
-    text?.parse().ok().filter(|n| range.contains(n))
 }
 
 fn without(field: &Field<'_>, parameter: &str, side: Side) -> DecodeError {
@@ -216,10 +192,10 @@ mod tests {
             .get(&raw(TEXT))
             .unwrap()
             .unwrap();
-        assert_eq!(schema.get("d"), Some(WireType::Decimal { scale: 4 }));
-        assert_eq!(schema.get("b"), Some(WireType::Bits { length: 13 }));
-        assert_eq!(schema.get("p"), Some(WireType::Nested));
-        assert_eq!(schema.get("i"), Some(WireType::Text));
+        assert_eq!(schema.get("d"), Some(&WireType::Decimal { scale: 4 }));
+        assert_eq!(schema.get("b"), Some(&WireType::Bits { length: 13 }));
+        assert_eq!(schema.get("p"), Some(&WireType::Nested));
+        assert_eq!(schema.get("i"), Some(&WireType::Text));
         assert_eq!(schema.get("x"), None);
     }
 
@@ -245,7 +221,7 @@ mod tests {
             let text =
                 format!(r#"{{"type":"struct","fields":[{{"type":"int32","field":"c{i}"}}]}}"#);
             let schema = known.get(&raw(&text)).unwrap().unwrap();
-            assert_eq!(schema.get(&format!("c{i}")), Some(WireType::Integer));
+            assert_eq!(schema.get(&format!("c{i}")), Some(&WireType::Integer));
         }
         assert_eq!(known.known.len(), KNOWN);
     }

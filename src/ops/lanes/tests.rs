@@ -58,6 +58,8 @@ fn branch() -> Arc<Branch> {
     let pipeline = Arc::new(loaded.pipelines.into_iter().next().unwrap());
     let (spec, topic) = (pipeline.sinks[0].clone(), Arc::clone(&pipeline.topic));
     Arc::new(Branch {
+        registry: None,
+        schemas: Arc::default(),
         name: "users.redis".into(),
         ledger: Arc::new(Ledger::default()),
         budget: Budget::new(1_000, 4),

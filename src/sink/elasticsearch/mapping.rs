@@ -15,6 +15,7 @@
 //! | `enum`, `set`, `time`, masked columns | `keyword` | `time` may be negative or past a day, which no date is |
 //! | `date`, `datetime`, `timestamp` | `date` | the default format reads all three; beyond milliseconds only `_source` is exact |
 //! | binary | `binary` | kept, not searched |
+//! | geometry | `keyword`, not indexed | kept, not searched: `geo_shape` refuses what is no longitude and latitude; where a column holds those, say so in a mapping of your own |
 //! | `json` | `object`, not enabled | kept, not searched: `flattened` refuses arrays and scalars, and each further way can refuse the second shape that a column takes |
 //!
 //! Columns that are not declared are kept in `_source` and are not searchable (`dynamic: false`): a mapping
@@ -225,8 +226,9 @@ fn field(column: &ColumnType) -> Value {
         ColumnType::Date | ColumnType::DateTime(_) | ColumnType::Timestamp(_) => {
             json!({"type": "date"})
         }
-        ColumnType::Binary => json!({"type": "binary"}),
+        ColumnType::Binary | ColumnType::FixedBinary(_) => json!({"type": "binary"}),
         ColumnType::Json => json!({"type": "object", "enabled": false}),
+        ColumnType::Geometry => json!({"type": "keyword", "index": false, "doc_values": false}),
     }
 }
 

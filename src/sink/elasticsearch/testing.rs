@@ -35,6 +35,7 @@ pub(super) fn pipeline(columns: &[(&str, ColumnType)], sink: &SinkSpec) -> Pipel
             partitions: 8,
             epoch: Epoch::new(1).unwrap(),
             partitioner: None,
+            reading: Default::default(),
             config: Default::default(),
             columns: columns
                 .iter()

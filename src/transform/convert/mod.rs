@@ -2,11 +2,15 @@
 //!
 //! A [`Conversion`] is chosen once for a column, from the type that the topic declares and the type that the
 //! record's own schema gives. It never guesses between two readings of one value: where a value could be read
-//! in two ways the representation is Debezium's default, and everything else is refused.
+//! in two ways the topic's spec says which, or the representation is the format's default; everything else is
+//! refused.
 
+mod binary;
 mod decimal;
+mod geometry;
 mod number;
 mod resolve;
+mod spelled;
 mod text;
 mod time;
 
@@ -16,7 +20,10 @@ mod tests;
 use crate::event::TimeUnit;
 
 use super::scan::{Broken, Value};
-pub(super) use resolve::{declared_name, resolve};
+use binary::BinaryText;
+use geometry::GeometryText;
+pub(super) use resolve::{Representation, Unresolved, resolve};
+use spelled::Spelled;
 
 /// How a column's values are converted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +44,8 @@ pub(super) enum Conversion {
         scale: u8,
         /// How to read a string.
         text: DecimalText,
+        /// As a JSON string, or as a JSON number of the same digits.
+        quoted: bool,
     },
     /// A number.
     Float,
@@ -46,14 +55,16 @@ pub(super) enum Conversion {
     Bits(u8),
     /// A string.
     Text,
-    /// Base64.
-    Binary,
+    /// Base64 of at least so many bytes, with zeros behind.
+    Binary { text: BinaryText, length: u8 },
     /// Days since 1970.
     Date,
     /// Time of day or span.
     Time { unit: TimeUnit, digits: u8 },
     /// Time since 1970, in no zone.
     DateTime { unit: TimeUnit, digits: u8 },
+    /// Time since 1970 in UTC.
+    Instant { unit: TimeUnit, digits: u8 },
     /// ISO text with a zone; `None` keeps the text's own digits.
     Timestamp { digits: Option<u8> },
     /// A member, one of these where they are declared.
@@ -62,6 +73,10 @@ pub(super) enum Conversion {
     Set(Option<Box<[String]>>),
     /// JSON in a string.
     Json,
+    /// Well-known text of a geometry.
+    Geometry(GeometryText),
+    /// As Canal or Maxwell spells it.
+    Spelled(Spelled),
 }
 
 /// How a decimal in a string is written.
@@ -97,6 +112,8 @@ pub(super) enum Fault {
     Depth,
     /// Debezium's mark for a column that the log has no value of.
     Unavailable,
+    /// It stands for no value: a date of zeros.
+    Null,
 }
 
 /// Levels of nesting that a document may have, itself being the first. Elasticsearch maps 20 unless its index
@@ -118,7 +135,8 @@ impl From<Broken> for Fault {
 // === impl Conversion ===
 
 impl Conversion {
-    /// Appends a value that is not null, and counts the members of nested objects into `members`.
+    /// Appends a value that is not null, and counts the members of nested objects into `members`. On an error
+    /// a part of it may have been appended.
     #[inline]
     pub(super) fn write(
         &self,
@@ -144,13 +162,22 @@ impl Conversion {
                 precision,
                 scale,
                 text,
+                quoted: true,
             } => quoted(form, out, |out| {
                 decimal::write(value, *precision, *scale, *text, scratch, out)
             }),
+            Self::Decimal {
+                precision,
+                scale,
+                text,
+                quoted: false,
+            } => decimal::write(value, *precision, *scale, *text, scratch, out),
             Self::Float => number::float(value, out),
             Self::Bit => number::bit(value, out),
             Self::Bits(n) => number::bits(value, *n, scratch, out),
-            Self::Binary => quoted(form, out, |out| text::binary(value, scratch, out)),
+            Self::Binary { text, length } => quoted(form, out, |out| {
+                binary::write(value, *text, *length, scratch, out)
+            }),
             Self::Date => quoted(form, out, |out| time::date(value, out)),
             Self::Time { unit, digits } => {
                 quoted(form, out, |out| time::time(value, *unit, *digits, out))
@@ -158,12 +185,21 @@ impl Conversion {
             Self::DateTime { unit, digits } => {
                 quoted(form, out, |out| time::date_time(value, *unit, *digits, out))
             }
+            Self::Instant { unit, digits } => quoted(form, out, |out| {
+                time::date_time(value, *unit, *digits, out)?;
+                out.push(b'Z');
+                Ok(())
+            }),
             Self::Timestamp { digits } => quoted(form, out, |out| {
                 time::timestamp(value, *digits, scratch, out)
             }),
             Self::Enum(allowed) => text::member(value, allowed.as_deref(), form, scratch, out),
             Self::Set(allowed) => text::set(value, allowed.as_deref(), scratch, out),
             Self::Json => text::json(value, members, scratch, out),
+            Self::Geometry(text) => {
+                quoted(form, out, |out| geometry::write(value, *text, scratch, out))
+            }
+            Self::Spelled(spelled) => spelled.write(value, form, scratch, members, out),
         }
     }
 }

@@ -114,7 +114,7 @@ pub(super) fn bits(
 
 /// A JSON number that is a 64-bit integer, written as one. JSON has a negative zero, MySQL has not.
 #[inline]
-fn whole(text: &str) -> Result<i64, Fault> {
+pub(super) fn whole(text: &str) -> Result<i64, Fault> {
     match text.parse() {
         Ok(n) if n != 0 || text == "0" => Ok(n),
         _ => Err(Fault::Mismatch("a number that is no 64-bit integer")),
@@ -125,6 +125,6 @@ pub(super) fn put(number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-fn put_bool(truth: bool, out: &mut Vec<u8>) {
+pub(super) fn put_bool(truth: bool, out: &mut Vec<u8>) {
     out.extend_from_slice(if truth { b"true" } else { b"false" });
 }

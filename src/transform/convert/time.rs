@@ -10,10 +10,10 @@ use super::{Fault, content, mismatch};
 
 const SECONDS_A_DAY: i64 = 86_400;
 /// MySQL's TIME goes to 838:59:59.999999.
-const TIME_HOURS: u64 = 839;
+pub(super) const TIME_HOURS: u64 = 839;
 
 const BEYOND: Fault = Fault::Mismatch("a time outside the years 0 to 9999");
-const FINER: Fault = Fault::Mismatch("a time with more fractional digits");
+pub(super) const FINER: Fault = Fault::Mismatch("a time with more fractional digits");
 const NOT_ISO: Fault = Fault::Mismatch("a string that is no ISO-8601 time with a zone");
 
 /// Days since 1970 to `YYYY-MM-DD`.
@@ -67,7 +67,7 @@ pub(super) fn timestamp(
 ) -> Result<(), Fault> {
     let text = content(value, scratch)?;
     let (local, rest) = text.split_at_checked(19).ok_or(NOT_ISO)?;
-    let seconds = parse_local(local.as_bytes()).ok_or(NOT_ISO)?;
+    let seconds = parse_local(local.as_bytes(), b'T').ok_or(NOT_ISO)?;
     let (fraction, zone) = match rest.strip_prefix('.') {
         Some(rest) => {
             let end = rest.bytes().take_while(u8::is_ascii_digit).count();
@@ -97,8 +97,8 @@ pub(super) fn timestamp(
     Ok(())
 }
 
-/// Seconds since 1970 of `YYYY-MM-DDTHH:MM:SS`.
-fn parse_local(text: &[u8]) -> Option<i64> {
+/// Seconds since 1970 of `YYYY-MM-DDTHH:MM:SS`, with another character in the place of the `T`.
+pub(super) fn parse_local(text: &[u8], between: u8) -> Option<i64> {
     let [
         y0,
         y1,
@@ -110,7 +110,7 @@ fn parse_local(text: &[u8]) -> Option<i64> {
         b'-',
         d0,
         d1,
-        b'T',
+        sign,
         h0,
         h1,
         b':',
@@ -126,7 +126,8 @@ fn parse_local(text: &[u8]) -> Option<i64> {
     let (year, month) = (number(&[y0, y1, y2, y3])?, number(&[m0, m1])?);
     let (day, hour) = (number(&[d0, d1])?, number(&[h0, h1])?);
     let (minute, second) = (number(&[i0, i1])?, number(&[s0, s1])?);
-    let in_range = (1..=12).contains(&month)
+    let in_range = sign == between
+        && (1..=12).contains(&month)
         && (1..=month_days(year, month)).contains(&day)
         && hour < 24
         && minute < 60
@@ -153,7 +154,7 @@ fn parse_zone(text: &str) -> Option<i64> {
         .then_some(sign * (hours * 3600 + minutes * 60 + seconds))
 }
 
-fn number(digits: &[u8]) -> Option<i64> {
+pub(super) fn number(digits: &[u8]) -> Option<i64> {
     digits.iter().try_fold(0, |n, digit| {
         digit
             .is_ascii_digit()
@@ -169,7 +170,7 @@ fn count(value: Value<'_>) -> Result<i64, Fault> {
         .map_err(|_| Fault::Mismatch("a number that is no 64-bit integer"))
 }
 
-fn put_seconds(seconds: i64, out: &mut Vec<u8>) -> Result<(), Fault> {
+pub(super) fn put_seconds(seconds: i64, out: &mut Vec<u8>) -> Result<(), Fault> {
     put_date(seconds.div_euclid(SECONDS_A_DAY), out)?;
     let clock = seconds.rem_euclid(SECONDS_A_DAY).unsigned_abs();
     out.push(b'T');
@@ -230,7 +231,7 @@ fn month_days(year: i64, month: i64) -> i64 {
 }
 
 /// `:MM:SS` of the seconds within an hour.
-fn put_clock(seconds: u64, out: &mut Vec<u8>) {
+pub(super) fn put_clock(seconds: u64, out: &mut Vec<u8>) {
     out.push(b':');
     put_padded(seconds / 60, 2, out);
     out.push(b':');
@@ -251,7 +252,7 @@ fn put_fraction(fraction: u64, unit: u8, digits: u8, out: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
-fn put_padded(number: u64, width: usize, out: &mut Vec<u8>) {
+pub(super) fn put_padded(number: u64, width: usize, out: &mut Vec<u8>) {
     let mut buffer = itoa::Buffer::new();
     let text = buffer.format(number).as_bytes();
     out.resize(out.len() + width.saturating_sub(text.len()), b'0');

@@ -260,7 +260,7 @@ impl Desk {
         let mut projection = registry::projection(&pipeline, &spec).unwrap();
         let mut packed = Vec::new();
         let borrowed = record.borrow(&mut packed);
-        let mut decoder = decode::decoder(pipeline.topic.format);
+        let mut decoder = decode::decoder(&pipeline.topic, &Arc::default());
         let Changes::One(change) = decoder.decode(&borrowed).unwrap() else {
             panic!("not one change");
         };

@@ -37,8 +37,12 @@ pub struct Options {
     /// Lines for `[[sink]]` of each.
     pub elasticsearch: Option<&'static str>,
     pub redis: Option<&'static str>,
+    /// The topic's format and how its producer places keys.
+    pub format: &'static str,
     /// Lines for the topic's file.
     pub topic: &'static str,
+    /// Sections for the settings' file.
+    pub settings: String,
     pub topic_config: &'static [(&'static str, &'static str)],
     /// The mapping's `properties`.
     pub mapping: &'static str,
@@ -50,7 +54,9 @@ impl Default for Options {
             partitions: 4,
             elasticsearch: Some(""),
             redis: Some("shape = \"hash\""),
+            format: "format = \"debezium-json\"\npartitioner = \"murmur2\"",
             topic: "",
+            settings: String::new(),
             topic_config: &[],
             mapping: r#"{"id":{"type":"long"},"rev":{"type":"long"},"name":{"type":"keyword"}}"#,
         }
@@ -88,8 +94,8 @@ impl Rig {
         at(
             "topics/t.toml",
             format!(
-                "name = \"{topic}\"\nformat = \"debezium-json\"\nkey = [\"id\"]\npartitions = {}\nepoch = 1\npartitioner = \"murmur2\"\n{}\n",
-                options.partitions, options.topic
+                "name = \"{topic}\"\n{}\nkey = [\"id\"]\npartitions = {}\nepoch = 1\n{}\n",
+                options.format, options.partitions, options.topic
             ),
         );
         at(
@@ -109,9 +115,10 @@ impl Rig {
         at(
             "twolane.toml",
             format!(
-                "[kafka]\nbrokers = \"{kafka}\"\n[elasticsearch]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n",
+                "[kafka]\nbrokers = \"{kafka}\"\n[elasticsearch]\nurl = \"{}\"\n[redis]\nurl = \"{}\"\n[admin]\nlisten = \"127.0.0.1:0\"\n{}\n",
                 stack.get("ELASTICSEARCH"),
-                stack.get("REDIS")
+                stack.get("REDIS"),
+                options.settings
             ),
         );
         let config = load(dir.path().to_owned());

@@ -126,6 +126,7 @@ impl Wish {
             partitions: 8,
             epoch: Epoch::new(self.epoch).expect("an epoch"),
             partitioner: None,
+            reading: Default::default(),
             config: BTreeMap::new(),
             columns: BTreeMap::new(),
             file: "topics/app.app.user_profile.toml".into(),

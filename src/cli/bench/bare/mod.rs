@@ -86,7 +86,7 @@ impl Bodies {
     ) -> anyhow::Result<Self> {
         let topic = &pipeline.topic;
         let sink = pipeline.sinks.first().context("a pipeline without sinks")?;
-        let mut decoder = decode::decoder(topic.format);
+        let mut decoder = decode::decoder(topic, &Arc::default());
         let mut projection = registry::projection(pipeline, sink)?;
         let shape = registry::hub(&config.settings, pipeline, sink)?.shape();
         let mut next = vec![0; usize::try_from(topic.partitions).unwrap_or(0)];

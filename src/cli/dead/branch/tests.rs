@@ -18,6 +18,7 @@ fn pipeline() -> PipelineSpec {
             partitions: 8,
             epoch: Epoch::new(2).unwrap(),
             partitioner: None,
+            reading: Default::default(),
             config: BTreeMap::new(),
             columns: BTreeMap::new(),
             file: "topics/t.toml".into(),

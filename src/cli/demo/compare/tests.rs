@@ -5,6 +5,7 @@ use super::*;
 fn spec() -> DocumentSpec {
     let text = |s: &str| s.to_owned();
     DocumentSpec {
+        decimals: Default::default(),
         rename: [(text("due_at"), text("dueDate"))].into(),
         omit: [text("password_hash")].into(),
         mask: [(text("phone"), Mask::Last4)].into(),

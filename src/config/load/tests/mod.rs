@@ -5,6 +5,7 @@ mod live;
 mod live_settings;
 mod mappings;
 mod pipelines;
+mod readings;
 mod settings;
 mod topics;
 

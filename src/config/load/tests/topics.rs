@@ -63,20 +63,22 @@ fn a_topic_spec_is_refused_at_the_line_that_is_wrong() {
         (
             "format     = \"debezium-json\"",
             "format     = \"debezium\"",
-            &["topics/users.toml:2:14: format must be \"debezium-json\", not \"debezium\""],
+            &[
+                "topics/users.toml:2:14: format must be \"debezium-json\", \"debezium-avro\", \"canal-json\", \"maxwell-json\", \"avro\" or \"json\", not \"debezium\"",
+            ],
         ),
         (
             "format     = \"debezium-json\"",
             "format     = \"debezium_json\"",
             &[
-                "topics/users.toml:2:14: format must be \"debezium-json\", not \"debezium_json\": did you mean \"debezium-json\"?",
+                "topics/users.toml:2:14: format must be \"debezium-json\", \"debezium-avro\", \"canal-json\", \"maxwell-json\", \"avro\" or \"json\", not \"debezium_json\": did you mean \"debezium-json\"?",
             ],
         ),
         (
             "epoch      = 1",
             "epoch      = 1\npartitioner = \"murmur\"",
             &[
-                "topics/users.toml:6:15: partitioner must be \"murmur2\", not \"murmur\": did you mean \"murmur2\"?",
+                "topics/users.toml:6:15: partitioner must be \"murmur2\", \"canal\" or \"table\", not \"murmur\": did you mean \"murmur2\"?",
             ],
         ),
         (

@@ -1,9 +1,10 @@
 use super::super::scan;
 use super::*;
-use crate::config::ColumnType;
+use crate::config::{ColumnType, Decimals, Format, Reading};
 use crate::event::WireType;
 
 mod number;
+mod other_formats;
 mod properties;
 mod text;
 mod time;
@@ -15,16 +16,33 @@ fn run(conversion: &Conversion, json: &str, form: Form) -> Result<String, Fault>
     Ok(String::from_utf8(out.split_off(6)).unwrap())
 }
 
+/// Debezium's JSON with its default settings.
+fn debezium() -> Representation {
+    Representation::new(Format::DebeziumJson, &Reading::default(), Decimals::String)
+}
+
 fn declared(kind: &ColumnType, json: &str) -> Result<String, Fault> {
-    run(&resolve(Some(kind), None).unwrap(), json, Form::Json)
+    run(
+        &resolve(Some(kind), None, &debezium()).unwrap(),
+        json,
+        Form::Json,
+    )
 }
 
 fn wire(wire: WireType, json: &str) -> Result<String, Fault> {
-    run(&resolve(None, Some(wire)).unwrap(), json, Form::Json)
+    run(
+        &resolve(None, Some(&wire), &debezium()).unwrap(),
+        json,
+        Form::Json,
+    )
 }
 
 fn both(kind: &ColumnType, wire: WireType, json: &str) -> Result<String, Fault> {
-    run(&resolve(Some(kind), Some(wire)).unwrap(), json, Form::Json)
+    run(
+        &resolve(Some(kind), Some(&wire), &debezium()).unwrap(),
+        json,
+        Form::Json,
+    )
 }
 
 #[track_caller]
@@ -87,7 +105,11 @@ fn the_records_schema_rules_where_nothing_is_declared() {
         (WireType::Bytes, "\"AQ==\"", "\"AQ==\""),
         (WireType::Integer, "7", "7"),
     ] {
-        assert_eq!(wire(kind, json).as_deref(), Ok(expected), "{kind:?}");
+        assert_eq!(
+            wire(kind.clone(), json).as_deref(),
+            Ok(expected),
+            "{kind:?}"
+        );
     }
 }
 
@@ -107,8 +129,8 @@ fn a_declaration_that_the_schema_contradicts_is_refused() {
         (ColumnType::Json, WireType::Nested),
     ] {
         assert_eq!(
-            resolve(Some(&kind), Some(wire)),
-            Err(wire),
+            resolve(Some(&kind), Some(&wire), &debezium()),
+            Err(Unresolved::Contradiction(wire.name())),
             "{kind:?} {wire:?}"
         );
     }

@@ -52,10 +52,10 @@ fn unsigned_bigints_come_back_from_negative() {
     let precise = WireType::Decimal { scale: 0 };
     let max = "\"AP//////////\"";
     assert_eq!(
-        both(&ColumnType::BigUnsigned, precise, max).as_deref(),
+        both(&ColumnType::BigUnsigned, precise.clone(), max).as_deref(),
         Ok("18446744073709551615")
     );
-    assert!(both(&ColumnType::BigUnsigned, precise, "\"/w==\"").is_err());
+    assert!(both(&ColumnType::BigUnsigned, precise.clone(), "\"/w==\"").is_err());
     assert_eq!(
         wire(precise, max).as_deref(),
         Ok("\"18446744073709551615\"")

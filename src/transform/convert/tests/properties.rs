@@ -134,7 +134,7 @@ proptest! {
             ColumnType::Json,
         ];
         for kind in kinds {
-            let conversion = resolve(Some(&kind), None).unwrap();
+            let conversion = resolve(Some(&kind), None, &debezium()).unwrap();
             if let Ok(json) = run(&conversion, &text, Form::Json) {
                 prop_assert!(serde_json::from_str::<serde_json::Value>(&json).is_ok(), "{:?} {} {}", kind, text, json);
                 prop_assert!(run(&conversion, &text, Form::Text).is_ok());

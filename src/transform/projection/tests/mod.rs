@@ -1,6 +1,5 @@
+use std::borrow::Cow;
 use std::sync::Arc;
-
-use serde_json::value::RawValue;
 
 use super::*;
 use crate::config::{ColumnType, Format, Mask};
@@ -21,6 +20,7 @@ fn topic(key: &[&str], columns: &[(&str, ColumnType)]) -> TopicSpec {
         epoch: Epoch::new(1).unwrap(),
         partitioner: None,
         config: Default::default(),
+        reading: Default::default(),
         columns: columns
             .iter()
             .map(|(n, t)| ((*n).to_owned(), t.clone()))
@@ -59,10 +59,6 @@ fn origin() -> Origin {
     }
 }
 
-fn raw(text: &str) -> Box<RawValue> {
-    RawValue::from_string(text.to_owned()).unwrap()
-}
-
 /// Writes one change; gives its id and its document as text: JSON, or `name=value;`, or `deleted`. The key has
 /// the row's schema.
 fn write(
@@ -71,9 +67,8 @@ fn write(
     after: Option<&str>,
     schema: Option<&Arc<RowSchema>>,
 ) -> Result<(String, String), DecodeError> {
-    let (key, after) = (raw(key), after.map(raw));
     let row = |object| Row {
-        object,
+        object: Cow::Borrowed(object),
         schema: schema.cloned(),
     };
     let change = Change {
@@ -82,8 +77,8 @@ fn write(
         } else {
             Op::Delete
         },
-        key: Key(row(&key)),
-        after: after.as_deref().map(row),
+        key: Key::Alone(row(key)),
+        after: after.map(row),
         source: SourcePosition::default(),
     };
     let mut batch = Batch::new(projection.shape);

@@ -1,0 +1,5 @@
+//! Other formats than Debezium's JSON, from Kafka to both sinks.
+
+mod avro;
+mod canal;
+mod registry;
