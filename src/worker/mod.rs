@@ -189,7 +189,9 @@ impl Worker {
         ctx: &mut Context<Self>,
     ) {
         let (branch, from) = (Arc::clone(&self.branch), Arc::clone(chunk));
+        let progress = self.incarnation.progress.activity("a dead letter");
         let reported = async move {
+            progress.has_work(true);
             let Some((_, record)) = from.get(index) else {
                 return false;
             };
@@ -199,7 +201,8 @@ impl Worker {
                 reason: KEY_MOVED,
                 detail: &stray,
             };
-            bury(&branch, &letter, || branch.ledger.is_current(&claim)).await
+            let alive = || branch.ledger.is_current(&claim);
+            bury(&branch, &progress, &letter, alive).await
         };
         let chunk = Arc::clone(chunk);
         ctx.spawn(reported.into_actor(self).map(move |reported, worker, ctx| {

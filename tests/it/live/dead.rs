@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_nats::HeaderMap;
 use twolane::config::LiveSpec;
-use twolane::live::dead::{self, header};
+use twolane::live::dead::header;
 use twolane::live::names::{self, Inbound};
 
 use super::rig::{Rig, room, spec, system, until, user};
@@ -96,7 +96,7 @@ fn a_dead_letter_that_is_there_already_is_not_written_again() {
         }
         let created = rig.js.get_stream("LIVE_IN").await.unwrap();
         let created = created.cached_info().created.unix_timestamp_nanos() / 1_000_000;
-        let subject = dead::SUBJECTS.replace('*', &format!("{created}-{seq}"));
+        let subject = names::dead(&format!("{created}-{seq}"));
         let sent = rig.js.publish(subject, "the first one".into()).await;
         sent.unwrap().await.unwrap();
         let worker = rig.worker();
