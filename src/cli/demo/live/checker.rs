@@ -37,7 +37,7 @@ pub(super) struct Checker {
     comments: AtomicU64,
     likes: AtomicU64,
     viewers: AtomicU64,
-    forged: AtomicU64,
+    dropped: AtomicU64,
     /// Whether the history is being asked.
     asking: AtomicU64,
     streams: Mutex<Streams>,
@@ -97,7 +97,7 @@ impl Checker {
             comments: AtomicU64::new(0),
             likes: AtomicU64::new(first.total),
             viewers: AtomicU64::new(first.viewers),
-            forged: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
             asking: AtomicU64::new(0),
             streams: Mutex::new(streams),
         }))
@@ -151,9 +151,9 @@ impl Checker {
         self.viewers.load(Ordering::Relaxed)
     }
 
-    /// Frames of the feed that the server did not write.
-    pub(super) fn forged(&self) -> u64 {
-        self.forged.load(Ordering::Relaxed)
+    /// Messages on the feed's subject that are no entries.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Whether it waits for the history.
@@ -168,7 +168,7 @@ impl Checker {
     async fn frame(&self, frame: &Message) {
         let now = Instant::now();
         let Some((at, before)) = place(frame) else {
-            self.forged.fetch_add(1, Ordering::Relaxed);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         };
         let last = self.last.load(Ordering::Relaxed);
@@ -237,7 +237,7 @@ pub(super) async fn beat(guest: &Guest, room: &RoomId) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The place of a frame in LIVE_OUT, and of the room's one before it; `None` where the server did not write it.
+/// The place of a frame in LIVE_OUT, and of the room's one before it; `None` where it is no entry.
 fn place(frame: &Message) -> Option<(u64, u64)> {
     let headers = frame.headers.as_ref()?;
     let text = |name: &str| headers.get_last(name).map(|value| value.as_str());
