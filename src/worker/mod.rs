@@ -24,6 +24,9 @@ use crate::transform::Projection;
 use deliver::{bury, deliver};
 use job::{Added, Job};
 
+/// Records between two words to the watcher, which looks four times a second.
+const MOVES_EVERY: usize = 64;
+
 /// A worker actor.
 pub struct Worker {
     branch: Arc<Branch>,
@@ -262,6 +265,9 @@ impl Handler<Deliver> for Worker {
         for index in 0..chunk.len() {
             if self.branch.control.is_halted() {
                 break;
+            }
+            if index % MOVES_EVERY == 0 {
+                progress.did(0);
             }
             self.take(&chunk, index, ctx);
             if self.is_full() {
