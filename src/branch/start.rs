@@ -31,7 +31,7 @@ const CHUNKS: usize = 1_024;
 
 /// An actor with work that does not move for this long is made anew. Its work between two waits that it declares
 /// takes milliseconds; a machine that is busy beyond measure may hold it up for a second.
-const STALL: Duration = Duration::from_secs(4);
+const STALL: Duration = Duration::from_millis(3_500);
 /// How long the source may take to leave its group, beside draining: the last checkpoint and the last commit.
 const LEAVING: Duration = Duration::from_secs(15);
 

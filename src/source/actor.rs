@@ -309,7 +309,7 @@ async fn consume(
             commands,
             events,
             runtime: tokio::runtime::Handle::current(),
-            progress: progress.activity("poller"),
+            progress: progress.elsewhere("poller"),
             steps: steps.clone(),
         };
         let name = format!("poll {}", branch.name);

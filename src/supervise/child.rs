@@ -162,7 +162,7 @@ where
             return runner.exited(Exit::Failed(why.to_owned()));
         }
         *self.now() = Some(Arc::clone(&seat));
-        let (progress, activities) = Progress::new("main");
+        let (progress, activities) = Progress::new("main", seat.moves());
         self.status.watch(activities);
         self.mailbox.hand_to(runner.number());
         let exit = ExitSlot::default();

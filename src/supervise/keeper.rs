@@ -20,7 +20,7 @@ use super::{Exit, Strategy};
 pub(super) const LOOK: Duration = Duration::from_millis(250);
 /// How long a child that was told to end at once may take before it counts as blocking its thread: dropping
 /// it takes microseconds, and a busy machine's scheduler some hundred milliseconds.
-const GRACE: Duration = Duration::from_millis(500);
+const GRACE: Duration = Duration::from_millis(750);
 /// How long the next child of an ordered family waits for the one before it to run.
 const READY: Duration = Duration::from_secs(5);
 

@@ -18,8 +18,8 @@
 //! - Panics are caught in handlers, in futures given to the context, in the factory and on drop; in a plain
 //!   `ResponseFuture` or a spawned task, which actix runs beside the context, where it goes through
 //!   [`ExitSlot::guard`]. One that does not is seen by its sender alone, as `Closed`.
-//! - A child that has work and does not move ([`Progress`]), or whose thread does not answer, for its stall
-//!   deadline is made anew. Nothing can end code that blocks a thread: after half a second such an actor is
+//! - A child that has work and does not move ([`Progress`]), or whose thread neither answers nor moves, for its
+//!   stall deadline is made anew. Nothing can end code that blocks a thread: after a moment such an actor is
 //!   left behind together with its thread, and made anew on a fresh [`Thread`] like every other actor of
 //!   that thread. The one left behind gets no more messages, and is dropped when it wakes. Past
 //!   [`MOST_ABANDONED`] of them the tree escalates. On an arbiter of the caller's own the child fails for good.

@@ -30,6 +30,8 @@ pub(super) struct Activities {
     done: AtomicU64,
     /// Milliseconds from `born` to the last progress.
     last: AtomicU64,
+    /// Counts the moves of whatever is on the child's own thread.
+    thread: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,8 @@ struct List {
 #[derive(Debug)]
 struct Activity {
     name: &'static str,
+    /// Whether it is on the child's own thread.
+    here: bool,
     working: AtomicBool,
     /// What it waits for; more than one where it is shared.
     waiting: Mutex<Vec<&'static str>>,
@@ -70,7 +74,7 @@ const SWEEP: usize = 64;
 // === impl Progress ===
 
 impl Progress {
-    pub(super) fn new(name: &'static str) -> (Self, Arc<Activities>) {
+    pub(super) fn new(name: &'static str, thread: Arc<AtomicU64>) -> (Self, Arc<Activities>) {
         let all = Arc::new(Activities {
             born: Instant::now(),
             list: Mutex::new(List {
@@ -79,13 +83,19 @@ impl Progress {
             }),
             done: AtomicU64::new(0),
             last: AtomicU64::new(0),
+            thread,
         });
-        (all.add(name), Arc::clone(&all))
+        (all.add(name, true), Arc::clone(&all))
     }
 
     /// A further activity of the same child, without work.
     pub fn activity(&self, name: &'static str) -> Self {
-        self.all.add(name)
+        self.all.add(name, true)
+    }
+
+    /// The same on a thread of its own, whose moves do not say that the child's thread is alive.
+    pub fn elsewhere(&self, name: &'static str) -> Self {
+        self.all.add(name, false)
     }
 
     /// Something was done: `n` units, or 0 for a step of one.
@@ -116,6 +126,9 @@ impl Progress {
 
     fn moved(&self) {
         self.one.moves.fetch_add(1, Ordering::Relaxed);
+        if self.one.here {
+            self.all.thread.fetch_add(1, Ordering::Relaxed);
+        }
         let at = self.all.born.elapsed().as_millis();
         let at = u64::try_from(at).unwrap_or(u64::MAX);
         self.all.last.store(at, Ordering::Relaxed);
@@ -125,7 +138,7 @@ impl Progress {
 impl Default for Progress {
     /// An activity that nobody watches.
     fn default() -> Self {
-        Self::new("alone").0
+        Self::new("alone", Arc::default()).0
     }
 }
 
@@ -141,9 +154,10 @@ impl Drop for Waiting {
 // === impl Activities ===
 
 impl Activities {
-    fn add(self: &Arc<Self>, name: &'static str) -> Progress {
+    fn add(self: &Arc<Self>, name: &'static str, here: bool) -> Progress {
         let one = Arc::new(Activity {
             name,
+            here,
             working: AtomicBool::new(false),
             waiting: Mutex::default(),
             moves: AtomicU64::new(0),
@@ -222,7 +236,7 @@ mod tests {
 
     #[test]
     fn only_work_that_stands_still_undeclared_is_a_stall() {
-        let (main, all) = Progress::new("main");
+        let (main, all) = Progress::new("main", Arc::default());
         assert!(!stalled(&all, 10), "no work");
         main.has_work(true);
         assert!(!stalled(&all, 4), "not for the whole deadline");
@@ -241,7 +255,7 @@ mod tests {
 
     #[test]
     fn one_activity_that_stands_still_is_not_hidden_by_the_others() {
-        let (main, all) = Progress::new("main");
+        let (main, all) = Progress::new("main", Arc::default());
         main.has_work(true);
         let other = main.activity("delivery");
         other.has_work(true);
@@ -258,7 +272,7 @@ mod tests {
 
     #[test]
     fn activities_that_ended_take_no_room() {
-        let (main, all) = Progress::new("main");
+        let (main, all) = Progress::new("main", Arc::default());
         for _ in 0..10_000 {
             main.activity("delivery").did(1);
         }

@@ -41,12 +41,15 @@ pub struct Seat {
     arbiter: Mutex<Option<Arbiter>>,
     retired: AtomicBool,
     answered: Arc<AtomicU64>,
+    /// Counts what its actors do.
+    moves: Arc<AtomicU64>,
     pulse: Mutex<Pulse>,
 }
 
 #[derive(Debug)]
 struct Pulse {
     asked: u64,
+    moves: u64,
     looked: Instant,
     silent: Duration,
 }
@@ -141,8 +144,10 @@ impl Seat {
             arbiter: Mutex::new(arbiter),
             retired: AtomicBool::new(false),
             answered: Arc::default(),
+            moves: Arc::default(),
             pulse: Mutex::new(Pulse {
                 asked: 0,
+                moves: 0,
                 looked: Instant::now(),
                 silent: Duration::ZERO,
             }),
@@ -163,14 +168,26 @@ impl Seat {
         self.retired.load(Ordering::Acquire)
     }
 
-    /// Asks whether it is there, and says for how long it has not answered. Between two looks at most
-    /// `most` counts, so that a suspended process finds nobody silent.
+    /// Where its actors count what they do.
+    pub(super) fn moves(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.moves)
+    }
+
+    /// Asks whether it is there, and says for how long it has neither answered nor has any actor on it moved: a busy
+    /// thread is none that blocks. Between two looks at most `most` counts, so that a suspended process finds nobody
+    /// silent.
     pub(super) fn silent(&self, most: Duration) -> Duration {
         let mut pulse = lock(&self.pulse);
         let since = pulse.looked.elapsed().min(most);
         pulse.looked = Instant::now();
+        let moves = self.moves.load(Ordering::Relaxed);
+        let moved = std::mem::replace(&mut pulse.moves, moves) != moves;
         if self.answered.load(Ordering::Acquire) < pulse.asked {
-            pulse.silent += since;
+            pulse.silent = if moved {
+                Duration::ZERO
+            } else {
+                pulse.silent + since
+            };
             return pulse.silent;
         }
         pulse.silent = Duration::ZERO;

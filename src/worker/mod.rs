@@ -30,6 +30,9 @@ use job::{Added, Job};
 /// The reason of a dead letter for a row whose former key lives in another partition.
 const KEY_MOVED: &str = "key_moved";
 
+/// Records between two words to the watcher, which looks four times a second.
+const MOVES_EVERY: usize = 64;
+
 /// A worker actor.
 pub struct Worker {
     branch: Arc<Branch>,
@@ -300,6 +303,9 @@ impl Worker {
                 }
                 if self.is_ahead() {
                     return;
+                }
+                if self.decoded.is_multiple_of(MOVES_EVERY) {
+                    self.incarnation.progress.did(0);
                 }
                 self.take(&chunk, self.decoded, false, ctx);
                 self.decoded += 1;

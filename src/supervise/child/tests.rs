@@ -28,6 +28,8 @@ enum Ask {
     Wait,
     /// Blocks its thread for this long.
     Block(u64),
+    /// Keeps it busy, and says so.
+    Busy(u64),
     Step,
 }
 
@@ -92,6 +94,12 @@ impl Handler<Ask> for Probe {
                 self.waiting = Some(self.me.progress.waiting("a test"));
             }
             Ask::Block(ms) => std::thread::sleep(Duration::from_millis(ms)),
+            Ask::Busy(ms) => {
+                for _ in 0..ms / 50 {
+                    std::thread::sleep(Duration::from_millis(50));
+                    self.me.progress.did(1);
+                }
+            }
             Ask::Step => {
                 if self.me.steps.at("step").is_err() {
                     return done(0);
@@ -365,6 +373,30 @@ async fn an_actor_that_blocks_its_thread_is_left_behind_and_made_anew_with_its_n
     tokio::time::sleep(Duration::from_secs(6)).await;
     assert_eq!(blocks.inbox.send(Ask::Count).await.unwrap(), 3);
     assert_eq!(blocks.status().restarts(), 1);
+    tree.stop().await;
+    thread.stop().await;
+}
+
+#[actix::test]
+async fn an_actor_that_keeps_its_thread_busy_and_moves_is_not_stalled_nor_are_its_neighbours() {
+    let tree = Arc::new(Tree::default());
+    let thread = Thread::start().unwrap();
+    let watched = |name| ChildSpec {
+        stall: Some(Duration::from_millis(500)),
+        ..spec(name)
+    };
+    let busy = probe(&tree, &thread, watched("busy"));
+    let beside = probe(&tree, &thread, watched("beside"));
+    busy.inbox.send(Ask::Busy(3_000)).await.unwrap();
+    assert_eq!(beside.inbox.send(Ask::Count).await.unwrap(), 1);
+    for child in [&busy, &beside] {
+        assert_eq!(
+            child.status().restarts(),
+            0,
+            "{:?}",
+            child.status().last_exit()
+        );
+    }
     tree.stop().await;
     thread.stop().await;
 }
