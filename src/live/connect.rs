@@ -185,8 +185,12 @@ impl Keeper {
                         let mut js = jetstream::new(client.clone());
                         js.set_timeout(self.settings.timeout);
                         self.state.send_modify(|s| s.client = Some((client, js)));
-                        if state.wait_for(|s| s.exhausted).await.is_err() {
-                            return;
+                        let before = state.borrow().epoch;
+                        match state.wait_for(|s| s.exhausted).await {
+                            // It held for a while: this is another outage.
+                            Ok(s) if s.epoch != before => delays.reset(),
+                            Ok(_) => {}
+                            Err(_) => return,
                         }
                         tracing::warn!(
                             connection = self.name,

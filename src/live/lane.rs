@@ -189,7 +189,7 @@ impl LiveLane {
         for arbiter in self.arbiters {
             arbiter.stop();
             // A thread that panicked has said so.
-            let _ = arbiter.join();
+            let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         }
     }
 }

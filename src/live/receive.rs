@@ -42,10 +42,13 @@ pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(),
         };
         match env.take(&conn, &mut stop).await {
             Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(why) => tracing::warn!("likes cannot be subscribed to, and are tried again: {why}"),
+            // The connection was lost, and is waited for.
+            Ok(false) => delays.reset(),
+            Err(why) => {
+                tracing::warn!("likes cannot be subscribed to, and are tried again: {why}");
+                tokio::time::sleep(delays.next_delay()).await;
+            }
         }
-        tokio::time::sleep(delays.next_delay()).await;
     }
 }
 
@@ -78,7 +81,7 @@ impl Env {
                     }
                     None => more_likes = false,
                 },
-                () = self.link.lost(conn.epoch), if !stopping => return Ok(false),
+                () = self.link.lost(conn.epoch) => return Ok(stopping),
                 _ = stop.wait_for(|s| *s), if !stopping => {
                     stopping = true;
                     let _ = likes.drain().await;

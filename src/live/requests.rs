@@ -54,12 +54,13 @@ pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(),
         };
         match serve(&env, &conn, &mut stop).await {
             Ok(true) => return Ok(()),
-            Ok(false) => {}
+            // The connection was lost, and is waited for.
+            Ok(false) => delays.reset(),
             Err(why) => {
-                tracing::warn!("requests cannot be subscribed to, and are tried again: {why}")
+                tracing::warn!("requests cannot be subscribed to, and are tried again: {why}");
+                tokio::time::sleep(delays.next_delay()).await;
             }
         }
-        tokio::time::sleep(delays.next_delay()).await;
     }
 }
 
@@ -86,7 +87,7 @@ async fn serve(
                 more_history = message.is_some();
                 (Class::History, message)
             }
-            () = env.link.lost(conn.epoch), if !stopping => return Ok(false),
+            () = env.link.lost(conn.epoch) => return Ok(stopping),
             _ = stop.wait_for(|s| *s), if !stopping => {
                 stopping = true;
                 // What was received is still answered.
