@@ -95,6 +95,10 @@ fn a_registry_that_is_away_is_waited_for_and_an_unknown_id_is_a_dead_letter() {
             let row = event(value_id, "c", Some((id, 1)));
             rig.send_to(None, Some(&key(key_id, id)), Some(&row)).await;
         }
+        for branch in &branches {
+            let what = format!("{} to hold all of them", branch.name);
+            rig::until(&what, || async { branch.ledger.pending() == 20 }).await;
+        }
         let asked = registry.state.asked.load(Ordering::SeqCst);
         rig::until("the registry to be asked in vain", || async {
             registry.state.asked.load(Ordering::SeqCst) >= asked + 10
@@ -106,7 +110,7 @@ fn a_registry_that_is_away_is_waited_for_and_an_unknown_id_is_a_dead_letter() {
             "a registry that is away makes no dead letter"
         );
         for branch in &branches {
-            assert!(branch.ledger.pending() > 0, "{} waits", branch.name);
+            assert_eq!(branch.ledger.pending(), 20, "{} waits", branch.name);
             assert!(!branch.control.is_halted());
         }
 
