@@ -103,28 +103,29 @@ impl Worker {
         }
     }
 
+    /// What waited and is still ours.
     fn no_longer_waiting(&mut self, id: SchemaId) -> Vec<(Arc<Chunk>, usize)> {
-        self.waiting
-            .remove(&id)
-            .map_or_else(Vec::new, |waiting| waiting.records)
+        let waiting = self.waiting.remove(&id);
+        let mut records = waiting.map_or_else(Vec::new, |waiting| waiting.records);
+        records.retain(|(chunk, index)| self.is_current(chunk, *index));
+        records
+    }
+
+    fn is_current(&self, chunk: &Chunk, index: usize) -> bool {
+        let claim = chunk.get(index).map(|(claim, _)| claim);
+        claim.is_some_and(|claim| self.branch.ledger.is_current(&claim))
     }
 
     /// Asks again later, while a record waits whose partition is still ours.
     fn away(&mut self, id: SchemaId, detail: &str, alarm: bool, ctx: &mut Context<Self>) {
-        let (halted, ledger) = (self.branch.control.is_halted(), &self.branch.ledger);
-        let Some(waiting) = self.waiting.get_mut(&id) else {
+        let Some(mut waiting) = self.waiting.remove(&id) else {
             return;
-        };
-        let is_current = |chunk: &Chunk, index| {
-            let claim = chunk.get(index).map(|(claim, _)| claim);
-            claim.is_some_and(|claim| ledger.is_current(&claim))
         };
         waiting
             .records
-            .retain(|(chunk, index)| is_current(chunk, *index));
-        if halted || waiting.records.is_empty() {
+            .retain(|(chunk, index)| self.is_current(chunk, *index));
+        if self.branch.control.is_halted() || waiting.records.is_empty() {
             // The ledger has them as abandoned; they come again.
-            self.waiting.remove(&id);
             return;
         }
         let delay = waiting.delays.next_delay();
@@ -150,6 +151,7 @@ impl Worker {
                 );
             }
         }
+        self.waiting.insert(id, waiting);
         ctx.run_later(delay, move |worker, ctx| worker.ask(id, ctx));
     }
 

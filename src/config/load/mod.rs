@@ -13,6 +13,7 @@ mod pipeline;
 mod pipeline_fields;
 mod properties;
 mod reading;
+mod schema_registry;
 mod settings;
 mod settings_fields;
 mod settings_live;

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::settings_fields::SETTINGS;
-use super::{LoadOptions, address, properties, settings_live};
+use super::{LoadOptions, address, properties, schema_registry, settings_live};
 use crate::config::read::{Field, Heading, Source, Values, did_you_mean};
 use crate::config::{
     AdminSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings, LogFormat, LogSettings,
-    Place, Problems, Properties, RedisSettings, SchemaRegistrySettings, Secret, Settings,
+    Place, Problems, Properties, RedisSettings, Secret, Settings,
 };
 
 /// The file that is read where no other is named, if it is there.
@@ -100,7 +100,7 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
     let nats = settings_live::nats(values, problems);
     let live = settings_live::live(values, problems);
     let token = admin_token(values, problems);
-    let schema_registry = schema_registry(values, problems);
+    let schema_registry = schema_registry::read(values, problems);
     let filter = values.text("log.filter").unwrap_or_default();
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
         let message = format!("log.filter is not a filter such as \"twolane=debug,info\": {error}");
@@ -289,62 +289,6 @@ fn redis(values: &Values, problems: &mut Problems) -> Option<RedisSettings> {
         ca_file,
         timeout: values.duration("redis.timeout")?,
     })
-}
-
-/// `Some(None)` where no registry is set.
-fn schema_registry(
-    values: &Values,
-    problems: &mut Problems,
-) -> Option<Option<SchemaRegistrySettings>> {
-    let (user_path, password_path, file_path) = (
-        "schema_registry.username",
-        "schema_registry.password",
-        "schema_registry.password_file",
-    );
-    let Some(url) = values.text("schema_registry.url") else {
-        for path in [
-            user_path,
-            password_path,
-            file_path,
-            "schema_registry.ca_file",
-            "schema_registry.timeout",
-        ] {
-            if values.given(path) {
-                problems.add(
-                    values.place(path),
-                    format!("{path} needs schema_registry.url"),
-                );
-            }
-        }
-        return Some(None);
-    };
-    let url = address::http("schema_registry", &url)
-        .map_err(|message| problems.add(values.place("schema_registry.url"), message))
-        .ok();
-    let password = secret(values, password_path, file_path, problems);
-    let given = |path: &'static str| values.given(path).then_some(path);
-    pair(
-        values,
-        "schema_registry",
-        given(user_path),
-        given(password_path).or(given(file_path)),
-        problems,
-    );
-    let tls = url.as_ref().is_none_or(|(_, tls)| *tls);
-    let ca_file = authority(
-        values,
-        "schema_registry.ca_file",
-        tls,
-        "an https:// address",
-        problems,
-    );
-    Some(Some(SchemaRegistrySettings {
-        url: url?.0,
-        username: values.text(user_path),
-        password,
-        ca_file,
-        timeout: values.duration("schema_registry.timeout")?,
-    }))
 }
 
 /// A short token can be guessed, since whoever reaches the admin address may try as often as they like.

@@ -9,6 +9,7 @@ mod binary;
 mod decimal;
 mod geometry;
 mod number;
+mod printed;
 mod resolve;
 mod spelled;
 mod text;

@@ -6,6 +6,7 @@ use crate::config::{ColumnType, DecimalMode, Decimals, Format, Reading, TimeMode
 use crate::decode::{DecodeError, Reason};
 use crate::event::{TimeUnit, WireType};
 
+use super::printed::{canal, maxwell};
 use super::spelled::Spelled;
 use super::{BinaryText, Conversion, DecimalText, GeometryText};
 
@@ -57,7 +58,7 @@ impl Representation {
         }
     }
 
-    fn decimal(&self, precision: u8, scale: u8, text: DecimalText) -> Conversion {
+    pub(super) fn decimal(&self, precision: u8, scale: u8, text: DecimalText) -> Conversion {
         Conversion::Decimal {
             precision,
             scale,
@@ -66,7 +67,7 @@ impl Representation {
         }
     }
 
-    fn timestamp(&self, digits: u8) -> Result<Conversion, Unresolved> {
+    pub(super) fn timestamp(&self, digits: u8) -> Result<Conversion, Unresolved> {
         let zone = self.zone.clone().ok_or(Unresolved::NoZone)?;
         Ok(Conversion::Spelled(Spelled::Timestamp { digits, zone }))
     }
@@ -253,140 +254,22 @@ fn of_both(declared: &ColumnType, wire: &WireType, how: &Representation) -> Opti
     Some(agreed)
 }
 
-/// Canal's, where the record itself names the database's type. What is declared says how it is shown; of an
-/// enum's and a set's members the record's own count, since their numbers are by those.
-fn canal(
-    declared: Option<&ColumnType>,
-    wire: Option<&WireType>,
-    how: &Representation,
-) -> Result<Conversion, Unresolved> {
-    let own = match wire {
-        Some(WireType::Mysql(own)) => Some(own),
-        Some(_) | None => None,
-    };
-    let column = match (declared, own) {
-        (None, None) => return Ok(Conversion::AsIs),
-        (Some(column), None) | (None, Some(column)) => column,
-        (Some(ColumnType::Enum(_)), Some(own @ ColumnType::Enum(_)))
-        | (Some(ColumnType::Set(_)), Some(own @ ColumnType::Set(_))) => own,
-        (Some(declared), Some(own)) => {
-            if !shows(declared, own) {
-                return Err(Unresolved::Contradiction(own.to_string()));
-            }
-            declared
-        }
-    };
-    Ok(match column {
-        ColumnType::Integer => INTEGER,
-        ColumnType::Unsigned => Conversion::Spelled(Spelled::Integer {
-            min: 0,
-            max: i64::from(u32::MAX),
-        }),
-        ColumnType::BigUnsigned => Conversion::Spelled(Spelled::BigUnsigned),
-        ColumnType::Boolean => Conversion::Spelled(Spelled::Boolean),
-        ColumnType::Float => Conversion::Spelled(Spelled::Float),
-        ColumnType::Binary | ColumnType::FixedBinary(_) => binary(column, BinaryText::Latin1),
-        ColumnType::Enum(members) => {
-            Conversion::Spelled(Spelled::EnumIndex(members.as_slice().into()))
-        }
-        ColumnType::Set(members) => {
-            Conversion::Spelled(Spelled::SetMask(members.as_slice().into()))
-        }
-        ColumnType::Json => Conversion::Json,
-        ColumnType::Geometry => Conversion::Geometry(GeometryText::Latin1),
-        ColumnType::Decimal { .. }
-        | ColumnType::Bit(_)
-        | ColumnType::Text
-        | ColumnType::Date
-        | ColumnType::Time(_)
-        | ColumnType::DateTime(_)
-        | ColumnType::Timestamp(_)
-        | ColumnType::Year => printed(column, how)?,
-    })
-}
-
-/// Maxwell's.
-fn maxwell(declared: &ColumnType, how: &Representation) -> Result<Conversion, Unresolved> {
-    Ok(match declared {
-        ColumnType::Integer => SIGNED,
-        ColumnType::Unsigned => UNSIGNED,
-        ColumnType::BigUnsigned => Conversion::BigUnsigned(DecimalText::Never),
-        ColumnType::Boolean => Conversion::Boolean,
-        ColumnType::Float => Conversion::Float,
-        ColumnType::Binary | ColumnType::FixedBinary(_) => binary(declared, BinaryText::Base64),
-        ColumnType::Enum(members) => {
-            Conversion::Spelled(Spelled::Member(members.as_slice().into()))
-        }
-        ColumnType::Set(members) => {
-            Conversion::Spelled(Spelled::Members(members.as_slice().into()))
-        }
-        ColumnType::Json => Conversion::Spelled(Spelled::Inline),
-        ColumnType::Geometry => Conversion::Geometry(GeometryText::WellKnown),
-        ColumnType::Decimal { .. }
-        | ColumnType::Bit(_)
-        | ColumnType::Text
-        | ColumnType::Date
-        | ColumnType::Time(_)
-        | ColumnType::DateTime(_)
-        | ColumnType::Timestamp(_)
-        | ColumnType::Year => printed(declared, how)?,
-    })
-}
-
-/// What Canal and Maxwell have in common: as MySQL prints it.
-fn printed(column: &ColumnType, how: &Representation) -> Result<Conversion, Unresolved> {
-    Ok(match column {
-        ColumnType::Decimal { precision, scale } => {
-            how.decimal(*precision, *scale, DecimalText::Digits)
-        }
-        ColumnType::Bit(n) => Conversion::Spelled(Spelled::Bits(*n)),
-        ColumnType::Date => Conversion::Spelled(Spelled::Date),
-        ColumnType::Time(digits) => Conversion::Spelled(Spelled::Time { digits: *digits }),
-        ColumnType::DateTime(digits) => Conversion::Spelled(Spelled::DateTime { digits: *digits }),
-        ColumnType::Timestamp(digits) => how.timestamp(*digits)?,
-        ColumnType::Year => Conversion::Spelled(Spelled::Integer { min: 0, max: 9999 }),
-        _ => Conversion::Text,
-    })
-}
-
-/// Whether a column of the database's type `own` can be shown as what is declared.
-fn shows(declared: &ColumnType, own: &ColumnType) -> bool {
-    match (declared, own) {
-        (ColumnType::Decimal { scale, .. }, ColumnType::Decimal { scale: own, .. }) => scale == own,
-        // Whether an integer of one digit is a boolean is a matter of taste, and MariaDB's JSON is text.
-        (ColumnType::Integer | ColumnType::Boolean, ColumnType::Integer | ColumnType::Boolean)
-        | (ColumnType::Text | ColumnType::Json, ColumnType::Text | ColumnType::Json)
-        | (
-            ColumnType::Binary | ColumnType::FixedBinary(_),
-            ColumnType::Binary | ColumnType::FixedBinary(_),
-        )
-        | (ColumnType::Time(_), ColumnType::Time(_))
-        | (ColumnType::DateTime(_), ColumnType::DateTime(_))
-        | (ColumnType::Timestamp(_), ColumnType::Timestamp(_)) => true,
-        (declared, own) => declared == own,
-    }
-}
-
-const SIGNED: Conversion = Conversion::Integer {
+pub(super) const SIGNED: Conversion = Conversion::Integer {
     min: i64::MIN,
     max: i64::MAX,
 };
-const UNSIGNED: Conversion = Conversion::Integer {
+pub(super) const UNSIGNED: Conversion = Conversion::Integer {
     min: 0,
     max: u32::MAX as i64,
 };
 /// MySQL's YEAR is 0 or 1901 to 2155.
 const YEAR: Conversion = Conversion::Integer { min: 0, max: 9999 };
-const INTEGER: Conversion = Conversion::Spelled(Spelled::Integer {
-    min: i64::MIN,
-    max: i64::MAX,
-});
 const BYTES: Conversion = Conversion::Binary {
     text: BinaryText::Base64,
     length: 0,
 };
 
-fn binary(column: &ColumnType, text: BinaryText) -> Conversion {
+pub(super) fn binary(column: &ColumnType, text: BinaryText) -> Conversion {
     let length = match column {
         ColumnType::FixedBinary(length) => *length,
         _ => 0,
