@@ -1,8 +1,13 @@
 //! What Canal and Maxwell share: a row's key is found in the row, an update's `old` may hold a former key, and
 //! a record may write only keys of its own partition.
 
+use super::{DecodeError, Reason};
 use crate::event::{Change, Changes, Key, Op, Row, SourcePosition};
 use crate::transform::scan::{self, Broken, Members, Value};
+
+/// The tables that a topic's spec names, as `database.table`.
+#[derive(Debug)]
+pub(super) struct Tables(Box<[Box<str>]>);
 
 /// The key's columns of a topic.
 #[derive(Debug)]
@@ -27,6 +32,22 @@ pub(super) struct Gathered<'a> {
     unknown: usize,
 }
 
+// === impl Tables ===
+
+impl Tables {
+    pub(super) fn new(tables: &[String]) -> Self {
+        Self(tables.iter().map(|table| table.as_str().into()).collect())
+    }
+
+    /// Whether this table is among them.
+    pub(super) fn hold(&self, database: &str, table: &str) -> bool {
+        self.0.iter().any(|ours| {
+            let rest = ours.strip_prefix(database);
+            rest.and_then(|rest| rest.strip_prefix('.')) == Some(table)
+        })
+    }
+}
+
 // === impl KeyColumns ===
 
 impl KeyColumns {
@@ -39,9 +60,27 @@ impl KeyColumns {
         self.0.iter().map(|name| &**name)
     }
 
-    /// Whether these are the columns, in any order.
-    pub(super) fn are(&self, names: &[&str]) -> bool {
-        names.len() == self.0.len() && self.names().all(|name| names.contains(&name))
+    /// Whether a table's primary key has these columns, in any order.
+    ///
+    /// # Errors
+    /// [`Reason::Key`], with both, where it has others.
+    pub(super) fn check<'n>(
+        &self,
+        primary_key: impl Iterator<Item = &'n str>,
+    ) -> Result<(), DecodeError> {
+        let names: Vec<&str> = primary_key.collect();
+        if names.len() == self.0.len() && self.names().all(|name| names.contains(&name)) {
+            return Ok(());
+        }
+        let key: Vec<&str> = self.names().collect();
+        Err(DecodeError::new(
+            Reason::Key,
+            format!(
+                "the table's primary key is {}, but the topic's spec has `key` = {}",
+                names.join(", "),
+                key.join(", ")
+            ),
+        ))
     }
 
     /// The column whose name is this in lower case.

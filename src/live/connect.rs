@@ -17,7 +17,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use tokio::sync::watch;
 
 use crate::config::NatsSettings;
-use crate::retry::Delays;
+use crate::retry::{Delays, delay_before};
 
 /// After this many attempts a connection is given up for a new one. With the delays of [`Delays::server`]
 /// that is 26 s on the average and 100 s at the worst, below the two minutes for which LIVE_OUT knows a
@@ -229,7 +229,6 @@ impl Keeper {
             .map(|one| one.trim().parse())
             .collect::<Result<_, _>>()
             .map_err(|e: std::io::Error| e.to_string())?;
-        let delays = Mutex::new(Delays::server());
         let mut dialled = 0;
         self.state.send_modify(|s| {
             s.dialled += 1;
@@ -251,13 +250,9 @@ impl Keeper {
             .request_timeout(Some(self.settings.timeout))
             .retry_on_initial_connect()
             .max_reconnects(ATTEMPTS)
-            .reconnect_delay_callback(move |attempt| {
-                let mut delays = delays.lock().unwrap_or_else(PoisonError::into_inner);
-                if attempt <= 1 {
-                    delays.reset();
-                    return Duration::ZERO;
-                }
-                delays.next_delay()
+            .reconnect_delay_callback(|attempt| match attempt {
+                0 | 1 => Duration::ZERO,
+                more => delay_before(more - 1),
             })
             .event_callback(move |event| {
                 ear.hears(&event);

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 use super::connect::Conn;
 use super::names::RoomId;
 use super::read::{self, From, Kept, ReadError};
+use super::streams::LIVE_OUT;
 
 /// The most entries of one answer: a screen holds some thirty at a time, and whoever needs more asks again.
 pub const MOST: usize = 200;
@@ -206,7 +207,7 @@ impl Reader<'_> {
         if all <= 2 * n {
             return Ok(Some(first));
         }
-        let stream_last = self.conn.js.get_stream(read::LIVE_OUT).await;
+        let stream_last = self.conn.js.get_stream(LIVE_OUT).await;
         let stream_last = stream_last.map_err(|e| ReadError::new(&e))?;
         // Enough from `low` on; too few from `high` on.
         let mut low = first;

@@ -12,9 +12,7 @@ use serde_json::json;
 
 use super::connect::Conn;
 use super::names::{self, RoomId};
-
-/// The stream of accepted entries.
-pub const LIVE_OUT: &str = "LIVE_OUT";
+use super::streams::LIVE_OUT;
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use super::connect::{Conn, Link};
 use super::load::Load;
 use super::names::{self, Inbound, RoomId, UserId};
 use super::room::Rooms;
+use super::service::over_connections;
 use super::tally::{Class, Outcome, Tally};
 use super::wire::{Like, Reason, Refused};
-use crate::retry::Delays;
 
 /// The queue group of all workers: one of them gets each message.
 pub(super) const GROUP: &str = "workers";
@@ -33,23 +33,11 @@ pub(super) struct Env {
 }
 
 /// Takes until it is told to stop.
-pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(), String> {
-    let mut delays = Delays::server();
-    loop {
-        let conn = tokio::select! {
-            conn = env.link.connected() => conn,
-            _ = stop.wait_for(|s| *s) => return Ok(()),
-        };
-        match env.take(&conn, &mut stop).await {
-            Ok(true) => return Ok(()),
-            // The connection was lost, and is waited for.
-            Ok(false) => delays.reset(),
-            Err(why) => {
-                tracing::warn!("likes cannot be subscribed to, and are tried again: {why}");
-                tokio::time::sleep(delays.next_delay()).await;
-            }
-        }
-    }
+pub(super) async fn run(env: Env, stop: watch::Receiver<bool>) -> Result<(), String> {
+    over_connections(&env.link, stop, "likes", async |conn, stop| {
+        env.take(conn, stop).await
+    })
+    .await
 }
 
 // === impl Env ===

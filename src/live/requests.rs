@@ -18,9 +18,9 @@ use super::history;
 use super::names::{self, RoomId, UserId};
 use super::receive::GROUP;
 use super::room::Rooms;
+use super::service::over_connections;
 use super::tally::{Class, Outcome, Receipt, Tally};
 use super::wire::{Reason, Refused};
-use crate::retry::Delays;
 
 /// Requests under way in one worker: an answer takes a millisecond or two, and holds half a MiB at the most.
 const UNDER_WAY: usize = 64;
@@ -45,23 +45,11 @@ struct Asked {
 }
 
 /// Answers until it is told to stop, then what is under way.
-pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(), String> {
-    let mut delays = Delays::server();
-    loop {
-        let conn = tokio::select! {
-            conn = env.link.connected() => conn,
-            _ = stop.wait_for(|s| *s) => return Ok(()),
-        };
-        match serve(&env, &conn, &mut stop).await {
-            Ok(true) => return Ok(()),
-            // The connection was lost, and is waited for.
-            Ok(false) => delays.reset(),
-            Err(why) => {
-                tracing::warn!("requests cannot be subscribed to, and are tried again: {why}");
-                tokio::time::sleep(delays.next_delay()).await;
-            }
-        }
-    }
+pub(super) async fn run(env: Env, stop: watch::Receiver<bool>) -> Result<(), String> {
+    over_connections(&env.link, stop, "requests", async |conn, stop| {
+        serve(&env, conn, stop).await
+    })
+    .await
 }
 
 /// Over one connection. Returns whether it was told to stop.

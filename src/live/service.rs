@@ -2,12 +2,42 @@
 //! and not from a mailbox.
 
 use actix::prelude::*;
+use async_nats::SubscribeError;
 use futures_util::future::LocalBoxFuture;
+use tokio::sync::watch;
 
+use super::connect::{Conn, Link};
+use crate::retry::Delays;
 use crate::supervise::{Exit, Incarnation};
 
 /// Work that goes on until it is told to stop.
 pub(super) type Work = LocalBoxFuture<'static, Result<(), String>>;
+
+/// Takes what comes to subscriptions over one connection after the other. `take` subscribes, and says at its end
+/// whether it was told to stop; where it cannot subscribe it is tried again.
+pub(super) async fn over_connections(
+    link: &Link,
+    mut stop: watch::Receiver<bool>,
+    what: &str,
+    mut take: impl AsyncFnMut(&Conn, &mut watch::Receiver<bool>) -> Result<bool, SubscribeError>,
+) -> Result<(), String> {
+    let mut delays = Delays::server();
+    loop {
+        let conn = tokio::select! {
+            conn = link.connected() => conn,
+            _ = stop.wait_for(|s| *s) => return Ok(()),
+        };
+        match take(&conn, &mut stop).await {
+            Ok(true) => return Ok(()),
+            // The connection was lost, and is waited for.
+            Ok(false) => delays.reset(),
+            Err(why) => {
+                tracing::warn!("{what} cannot be subscribed to, and are tried again: {why}");
+                tokio::time::sleep(delays.next_delay()).await;
+            }
+        }
+    }
+}
 
 /// The actor around a piece of [`Work`].
 pub struct Service {

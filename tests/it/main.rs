@@ -16,6 +16,8 @@ mod lane;
 mod live;
 mod live_auth;
 mod live_rooms;
+mod nats;
+mod process;
 mod redis_sink;
 mod stack;
 mod supervise;

@@ -28,10 +28,24 @@ impl Stack {
     /// # Errors
     /// Where the script is not found or fails: it has then said why.
     pub async fn up(instance: &str) -> anyhow::Result<Self> {
-        let root = root()?;
-        let status = Command::new(root.join(SCRIPT))
+        Self::up_with(instance, &[], Stdio::inherit()).await
+    }
+
+    /// The same with these services alone, all of them where there are none, and with the script's output
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// As [`Stack::up`].
+    pub async fn up_with(
+        instance: &str,
+        services: &[&str],
+        output: impl Into<Stdio>,
+    ) -> anyhow::Result<Self> {
+        let status = Command::new(root()?.join(SCRIPT))
             .args(["--instance", instance, "up"])
+            .args(services)
             .stdin(Stdio::null())
+            .stdout(output)
             .status()
             .await
             .with_context(|| format!("cannot run {SCRIPT}"))?;
@@ -136,7 +150,7 @@ impl Stack {
 ///
 /// # Errors
 /// Where there is none.
-pub fn root() -> anyhow::Result<PathBuf> {
+fn root() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
         let folder = PathBuf::from(folder);
         if folder.join(SCRIPT).exists() {

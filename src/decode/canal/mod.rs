@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::json::{no_text, object, utf8};
 use super::known::Known;
-use super::rows::{Gathered, KeyColumns, Place};
+use super::rows::{Gathered, KeyColumns, Place, Tables};
 use super::{DecodeError, Decoder, Reason};
 use crate::config::{Partitioner, TopicSpec};
 use crate::event::{Changes, Pass, Record, Row, RowSchema, SourcePosition};
@@ -25,7 +25,7 @@ use place::Hash;
 /// The decoder of [`Format::CanalJson`](crate::config::Format::CanalJson).
 #[derive(Debug)]
 pub struct CanalJson {
-    tables: Box<[Box<str>]>,
+    tables: Tables,
     key: KeyColumns,
     partitions: i32,
     partitioner: Option<Partitioner>,
@@ -89,9 +89,8 @@ impl Decoder for CanalJson {
 impl CanalJson {
     /// A decoder for a topic's tables and key.
     pub fn new(topic: &TopicSpec) -> Self {
-        let tables = topic.reading.tables.iter();
         Self {
-            tables: tables.map(|table| table.as_str().into()).collect(),
+            tables: Tables::new(&topic.reading.tables),
             key: KeyColumns::new(&topic.key),
             partitions: topic.partitions,
             partitioner: topic.partitioner,
@@ -103,30 +102,15 @@ impl CanalJson {
         let (Some(database), Some(table)) = (&message.database, &message.table) else {
             return false;
         };
-        self.tables.iter().any(|ours| {
-            let rest = ours.strip_prefix(&**database);
-            rest.and_then(|rest| rest.strip_prefix('.')) == Some(&**table)
-        })
+        self.tables.hold(database, table)
     }
 
     /// A table without a primary key has no `pkNames`; then the spec's key counts.
     fn check_key(&self, message: &Message<'_>) -> Result<(), DecodeError> {
-        let Some(names) = &message.pk_names else {
-            return Ok(());
-        };
-        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-        if self.key.are(&names) {
-            return Ok(());
+        match &message.pk_names {
+            Some(names) => self.key.check(names.iter().map(|name| &**name)),
+            None => Ok(()),
         }
-        let key: Vec<&str> = self.key.names().collect();
-        Err(DecodeError::new(
-            Reason::Key,
-            format!(
-                "the table's primary key is {}, but the topic's spec has `key` = {}",
-                names.join(", "),
-                key.join(", ")
-            ),
-        ))
     }
 
     fn rows<'a>(

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::json::{Text, no_text, object, utf8};
-use super::rows::{Gathered, KeyColumns, Place};
+use super::rows::{Gathered, KeyColumns, Place, Tables};
 use super::{DecodeError, Decoder, Reason};
 use crate::config::{Partitioner, TopicSpec};
 use crate::event::{Change, Changes, Key, Op, Pass, Record, Row, SourcePosition};
@@ -21,7 +21,7 @@ use crate::event::{Change, Changes, Key, Op, Pass, Record, Row, SourcePosition};
 /// The decoder of [`Format::MaxwellJson`](crate::config::Format::MaxwellJson).
 #[derive(Debug)]
 pub struct MaxwellJson {
-    tables: Box<[Box<str>]>,
+    tables: Tables,
     key: KeyColumns,
     partitions: i32,
     partitioner: Option<Partitioner>,
@@ -78,7 +78,10 @@ impl Decoder for MaxwellJson {
             }
         }
         let database = message.database.as_deref().unwrap_or_default();
-        if !self.is_ours(database, message.table.as_deref().unwrap_or_default()) {
+        if !self
+            .tables
+            .hold(database, message.table.as_deref().unwrap_or_default())
+        {
             return Ok(Changes::Pass(Pass::OtherTable));
         }
         self.check_key(&message)?;
@@ -91,44 +94,20 @@ impl Decoder for MaxwellJson {
 impl MaxwellJson {
     /// A decoder for a topic's tables and key.
     pub fn new(topic: &TopicSpec) -> Self {
-        let tables = topic.reading.tables.iter();
         Self {
-            tables: tables.map(|table| table.as_str().into()).collect(),
+            tables: Tables::new(&topic.reading.tables),
             key: KeyColumns::new(&topic.key),
             partitions: topic.partitions,
             partitioner: topic.partitioner,
         }
     }
 
-    fn is_ours(&self, database: &str, table: &str) -> bool {
-        self.tables.iter().any(|ours| {
-            let rest = ours.strip_prefix(database);
-            rest.and_then(|rest| rest.strip_prefix('.')) == Some(table)
-        })
-    }
-
     /// Maxwell writes the columns' names only where it is told to.
     fn check_key(&self, message: &Message<'_>) -> Result<(), DecodeError> {
-        let Some(names) = message
-            .primary_key_columns
-            .as_deref()
-            .filter(|names| !names.is_empty())
-        else {
-            return Ok(());
-        };
-        let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-        if self.key.are(&names) {
-            return Ok(());
+        match message.primary_key_columns.as_deref() {
+            Some([]) | None => Ok(()),
+            Some(names) => self.key.check(names.iter().map(|name| &**name)),
         }
-        let key: Vec<&str> = self.key.names().collect();
-        Err(DecodeError::new(
-            Reason::Key,
-            format!(
-                "the table's primary key is {}, but the topic's spec has `key` = {}",
-                names.join(", "),
-                key.join(", ")
-            ),
-        ))
     }
 
     fn row<'a>(&self, message: &Message<'a>) -> Result<Changes<'a>, DecodeError> {
@@ -181,7 +160,7 @@ impl MaxwellJson {
             DecodeError::new(Reason::Key, "neither the key nor the value names a row")
         })?;
         let named = key::read(utf8(key, "key")?, &self.key)?;
-        if !self.is_ours(&named.database, &named.table) {
+        if !self.tables.hold(&named.database, &named.table) {
             return Ok(Changes::Pass(Pass::OtherTable));
         }
         Ok(Changes::One(Change {

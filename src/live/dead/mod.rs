@@ -18,7 +18,7 @@ use bytes::Bytes;
 
 use super::connect::Conn;
 use super::names;
-use super::streams::LIVE_DEAD;
+use super::streams::{LIVE_DEAD, LIVE_IN};
 
 /// The headers of a dead letter.
 pub mod header {
@@ -71,7 +71,7 @@ pub(super) fn msg_id(created_ms: i64, seq: u64) -> String {
 pub(super) async fn bury(conn: &Conn, letter: &Letter<'_>) -> Result<(), String> {
     let mut headers = HeaderMap::new();
     headers.insert(header::REASON, letter.reason);
-    headers.insert(header::STREAM, super::inbox::LIVE_IN);
+    headers.insert(header::STREAM, LIVE_IN);
     headers.insert(header::SEQUENCE, letter.seq.to_string());
     headers.insert(header::SUBJECT, letter.subject);
     headers.insert(header::DELIVERIES, letter.deliveries.to_string());
@@ -92,7 +92,7 @@ pub(super) async fn bury(conn: &Conn, letter: &Letter<'_>) -> Result<(), String>
         Err(e) => return Err(format!("{LIVE_DEAD} does not acknowledge: {e}")),
     }
     tracing::error!(
-        stream = super::inbox::LIVE_IN,
+        stream = LIVE_IN,
         seq = letter.seq,
         subject = letter.subject,
         "a comment is a dead letter: {}",

@@ -20,9 +20,8 @@ use tokio::sync::watch;
 
 use super::{Letter, bury, msg_id};
 use crate::live::connect::{Conn, Link};
-use crate::live::inbox::{CONSUMER, LIVE_IN};
 use crate::live::names;
-use crate::live::streams::LIVE_ADVISORY;
+use crate::live::streams::{LIVE_ADVISORY, LIVE_IN, WORKERS};
 use crate::live::tally::Tally;
 use crate::retry::Delays;
 
@@ -84,7 +83,7 @@ async fn watch(conn: &Conn, tally: &Tally, delays: &mut Delays) -> Result<(), St
     let inbox = conn.js.get_stream(LIVE_IN).await.map_err(|e| open(&e))?;
     let advisories = conn.js.get_stream(LIVE_ADVISORY).await;
     let advisories = advisories.map_err(|e| open(&e))?;
-    let consumer = advisories.get_consumer::<pull::Config>(CONSUMER).await;
+    let consumer = advisories.get_consumer::<pull::Config>(WORKERS).await;
     let consumer = consumer.map_err(|e| open(&e))?;
     let mut messages = consumer
         .stream()
@@ -104,7 +103,7 @@ async fn watch(conn: &Conn, tally: &Tally, delays: &mut Delays) -> Result<(), St
                 };
                 let message = message.map_err(|e| e.to_string())?;
                 match serde_json::from_slice::<Advisory>(&message.payload) {
-                    Ok(a) if a.stream == LIVE_IN && a.consumer == CONSUMER => {
+                    Ok(a) if a.stream == LIVE_IN && a.consumer == WORKERS => {
                         let reason = format!("delivered {} times, and acknowledged by no worker", a.deliveries);
                         exhume(conn, &inbox, a.stream_seq, a.deliveries, &reason, tally).await?;
                     }
@@ -158,7 +157,7 @@ async fn look_through(
     tally: &Tally,
 ) -> Result<BTreeSet<u64>, String> {
     let failed = |e: &dyn std::fmt::Display| format!("{LIVE_IN} cannot be looked through: {e}");
-    let consumer = match inbox.consumer_info(CONSUMER).await {
+    let consumer = match inbox.consumer_info(WORKERS).await {
         Ok(info) => info,
         // No worker has made it yet: nothing was delivered.
         Err(e) if e.kind() == ConsumerInfoErrorKind::NotFound => return Ok(BTreeSet::new()),

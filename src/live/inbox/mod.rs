@@ -40,7 +40,7 @@ use super::lane::LiveStatus;
 use super::load::{self, Load};
 use super::outbox::{self, Outbox};
 use super::room::Rooms;
-pub use super::streams::{LIVE_IN, WORKERS as CONSUMER};
+use super::streams::{LIVE_IN, WORKERS};
 use super::tally::Tally;
 use super::trouble::Trouble;
 use super::wire::Entry;
@@ -230,7 +230,7 @@ impl Session {
         };
         let stream = conn.js.get_stream(LIVE_IN).await;
         let stream = stream.map_err(|e| failed(&e))?;
-        let consumer = stream.get_consumer::<js_pull::Config>(CONSUMER).await;
+        let consumer = stream.get_consumer::<js_pull::Config>(WORKERS).await;
         let consumer = consumer.map_err(|e| failed(&e))?;
         let inbox = conn.client.new_inbox();
         let messages = conn.client.subscribe(inbox.clone()).await;

@@ -19,7 +19,8 @@ use tokio::sync::Mutex;
 use crate::config::LiveSpec;
 use crate::live::connect::{Conn, Link};
 use crate::live::names::RoomId;
-use crate::live::read::{self, From, LIVE_OUT, Page, ReadError};
+use crate::live::read::{self, From, Page, ReadError};
+use crate::live::streams::LIVE_OUT;
 
 /// Entries of one request: few enough to be sent in one go, many enough that a second is rare.
 const BATCH: usize = 512;

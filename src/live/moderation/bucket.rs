@@ -5,17 +5,15 @@ use std::time::Duration;
 use async_nats::HeaderMap;
 use async_nats::header;
 use async_nats::jetstream::context::{PublishError, PublishErrorKind};
-use async_nats::jetstream::{self, kv, stream};
+use async_nats::jetstream::{self, kv};
 
-use super::BUCKET;
 use super::act::unavailable;
 use super::entry::{Entry, Item};
 use super::request::{Code, Failure};
 use crate::live::keywords::keyword;
 use crate::live::names::RoomId;
+use crate::live::streams::{MODERATION, MODERATION_REMOVED};
 
-/// For how long the server tells of a decision that no longer holds; a follower that was away reads all anyway.
-const REMOVED: Duration = Duration::from_secs(3600);
 /// Keywords of one room: its filter is made anew at each change, in a millisecond.
 const MOST_WORDS: usize = 500;
 /// How often a change of the keywords is tried when other moderators change them at the same time.
@@ -39,28 +37,14 @@ enum Unwritten {
     Failed(String),
 }
 
-/// The bucket, made if it is not there.
+/// The bucket.
 ///
 /// # Errors
-/// One sentence.
+/// One sentence; it is made with the streams ([`streams::apply`](crate::live::streams::apply)).
 pub(super) async fn bucket(js: &jetstream::Context) -> Result<kv::Store, String> {
-    match js.get_key_value(BUCKET).await {
-        Ok(store) => Ok(store),
-        Err(missing) => {
-            let config = kv::Config {
-                bucket: BUCKET.to_owned(),
-                description: "What moderators have decided in the live rooms".to_owned(),
-                history: 1,
-                storage: stream::StorageType::File,
-                limit_markers: Some(REMOVED),
-                ..kv::Config::default()
-            };
-            // Another worker may make it at the same time, with the same settings.
-            js.create_key_value(config)
-                .await
-                .map_err(|e| format!("the bucket {BUCKET}: {missing}, and it cannot be made: {e}"))
-        }
-    }
+    js.get_key_value(MODERATION)
+        .await
+        .map_err(|e| format!("the bucket {MODERATION}: {e}"))
 }
 
 /// Changes the keywords of a room; returns the revision and how many there are.
@@ -177,7 +161,10 @@ async fn put(
             headers.insert("KV-Operation", "PURGE");
             headers.insert(header::NATS_ROLLUP, "sub");
             if ttl {
-                headers.insert(header::NATS_MESSAGE_TTL, REMOVED.as_secs().to_string());
+                headers.insert(
+                    header::NATS_MESSAGE_TTL,
+                    MODERATION_REMOVED.as_secs().to_string(),
+                );
             }
             None
         }

@@ -6,10 +6,8 @@ use futures_util::StreamExt as _;
 
 use super::Mark;
 use crate::live::names::{self, RoomId};
+use crate::live::streams::LIVE_OUT;
 use crate::live::wire::Entry;
-
-/// The stream of everything that is shown.
-const OUT: &str = "LIVE_OUT";
 
 /// The author of a comment of this room, as long as LIVE_OUT keeps it. It reads the room's entries from the
 /// first: there is no index, an act is rare, and a room's entries are bounded by the stream.
@@ -21,7 +19,7 @@ pub(super) async fn author(
     room: &RoomId,
     id: &str,
 ) -> Result<Option<Mark>, String> {
-    let stream = js.get_stream(OUT).await.map_err(|e| e.to_string())?;
+    let stream = js.get_stream(LIVE_OUT).await.map_err(|e| e.to_string())?;
     let consumer = stream
         .create_consumer(pull::OrderedConfig {
             filter_subject: names::out(room),

@@ -14,9 +14,10 @@ use futures_util::StreamExt as _;
 
 use super::bucket::bucket;
 use super::entry::Item;
-use super::{BUCKET, Moderation, Rules, change_in};
+use super::{Moderation, Rules, change_in};
 use crate::live::names::RoomId;
 use crate::live::room::{Outlet, Stats};
+use crate::live::streams::MODERATION;
 use crate::retry::Delays;
 
 /// Two of them missing are a gap: what a moderator did is seen 0.8 s after the connection is back, at the latest.
@@ -69,11 +70,11 @@ async fn read(
             ..push::Config::default()
         })
         .await
-        .map_err(|e| format!("no consumer of {BUCKET}: {e}"))?;
+        .map_err(|e| format!("no consumer of {MODERATION}: {e}"))?;
     let mut messages = consumer
         .messages()
         .await
-        .map_err(|e| format!("no subscription to {BUCKET}: {e}"))?;
+        .map_err(|e| format!("no subscription to {MODERATION}: {e}"))?;
 
     let mut fresh: HashMap<RoomId, Arc<Rules>> = HashMap::new();
     let (mut seen, mut revision) = (0, 0);
@@ -143,7 +144,7 @@ impl Step {
                 tracing::error!(
                     key,
                     revision = info.stream_sequence,
-                    "a decision in {BUCKET} is not heeded: {why}; remove the key, or decide anew"
+                    "a decision in {MODERATION} is not heeded: {why}; remove the key, or decide anew"
                 );
             })
             .ok();

@@ -27,9 +27,6 @@ use super::wire;
 pub(super) use act::Desk;
 pub(super) use follow::follow;
 
-/// The KV bucket.
-pub const BUCKET: &str = "live_moderation";
-
 /// An author's public mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Mark(u64);

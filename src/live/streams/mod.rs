@@ -14,6 +14,8 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use async_nats::jetstream::{Context, consumer, stream};
 use serde_json::json;
 
@@ -39,6 +41,8 @@ pub const LIVE_AUDIT: &str = "LIVE_AUDIT";
 pub const NOTIFY: &str = "NOTIFY";
 /// The bucket with each room's moderation state.
 pub const MODERATION: &str = "live_moderation";
+/// For how long the server tells of a decision that no longer holds; a follower that was away reads all anyway.
+pub const MODERATION_REMOVED: Duration = Duration::from_secs(3_600);
 /// The durable pull consumer that all workers share, on LIVE_IN and on LIVE_ADVISORY.
 pub const WORKERS: &str = "workers";
 

@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{
 
 use super::{
     LARGEST_COMMENT, LIVE_ADVISORY, LIVE_AUDIT, LIVE_DEAD, LIVE_IN, LIVE_OUT, LONGEST_PULL_SECONDS,
-    MODERATION, NOTIFY, WORKERS,
+    MODERATION, MODERATION_REMOVED, NOTIFY, WORKERS,
 };
 use crate::config::{KeptSpec, LiveSpec};
 use crate::live::names::all;
@@ -22,10 +22,6 @@ const MODERATION_BYTES: i64 = 256 << 20;
 
 /// A room's keywords are one value, and by far the largest.
 const MODERATION_VALUE: i32 = 256 << 10;
-
-/// For how long the server tells of a decision that no longer holds; a worker that was away for longer reads
-/// all of them anyway.
-const MODERATION_REMOVED: Duration = Duration::from_secs(3_600);
 
 /// A client that lost its connection before the acknowledgement sends its comment again, with the same
 /// `Nats-Msg-Id`, once it is back. Longer, and whoever floods the inbox fills the server's memory with ids.

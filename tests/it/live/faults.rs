@@ -183,7 +183,7 @@ fn a_server_killed_under_load_has_every_comment_that_it_acknowledged() {
                 }
             };
             load.await;
-            rig.server.kill();
+            rig.server.crash();
             tokio::time::sleep(Duration::from_millis(300)).await;
             rig.server.again();
             until("the connection to be back", || async {

@@ -6,6 +6,5 @@ mod faults;
 mod history;
 mod proxy;
 mod rig;
-mod server;
 mod speed;
 mod worker;

@@ -20,7 +20,7 @@ use twolane::live::tally::{Class, Snapshot};
 use twolane::live::wire::{Entry, Shown};
 use twolane::supervise::Tree;
 
-use super::server::Server;
+use crate::nats::Nats;
 use crate::stack;
 
 pub use crate::lane::rig::system;
@@ -33,7 +33,7 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 
 /// A server with the lane's streams.
 pub struct Rig {
-    pub server: Server,
+    pub server: Nats,
     pub spec: LiveSpec,
     pub client: Client,
     pub js: Context,
@@ -139,7 +139,7 @@ pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut()
 
 impl Rig {
     pub async fn new(spec: LiveSpec) -> Self {
-        let server = Server::start();
+        let server = Nats::start();
         let client = async_nats::ConnectOptions::new()
             .reconnect_delay_callback(|_| Duration::from_millis(20))
             .connect(server.url())

@@ -172,7 +172,7 @@ async fn a_restart_of_the_server_leaves_the_callout_answering() {
     let mut server = Server::start();
     let answering = server.answering().await;
     server.user("u1").await;
-    server.kill();
+    server.crash();
     server.again();
     let token = server.token("u1", &[], MINUTE);
     let end = Instant::now() + Duration::from_secs(30);

@@ -1,9 +1,7 @@
 //! A NATS server of a test's own with the stack's accounts, and everyone who connects to it.
 
-use std::fs::File;
-use std::net::TcpListener;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,6 +17,7 @@ use twolane::live::names::{RoomId, UserId};
 use twolane::live::streams;
 
 use super::user::User;
+use crate::process::{Process, free_port, listens};
 use crate::stack::{self, Stack};
 
 /// A running nats-server; it ends with this value.
@@ -27,7 +26,7 @@ pub struct Server {
     port: u16,
     monitor: u16,
     folder: tempfile::TempDir,
-    process: Option<Child>,
+    process: Option<Process>,
 }
 
 /// A callout that answers in the background.
@@ -51,14 +50,6 @@ pub fn user_id(text: &str) -> UserId {
     UserId::new(text).expect("a user's id")
 }
 
-fn free_port() -> u16 {
-    // The port is free again when the listener is dropped at the end of this statement.
-    TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
-}
-
 // === impl Server ===
 
 impl Server {
@@ -79,7 +70,7 @@ impl Server {
     /// One that is not started yet.
     pub fn absent() -> Self {
         let mut server = Self::start();
-        server.kill();
+        server.crash();
         server
     }
 
@@ -110,34 +101,17 @@ impl Server {
 
     /// Starts it on its data, and waits until it answers.
     pub fn again(&mut self) {
-        let log = self.folder.path().join("log");
-        let out = File::options().create(true).append(true).open(&log);
-        let out = out.expect("a log");
-        let process = Command::new(self.stack.get("NATS_SERVER"))
+        let mut command = Command::new(self.stack.get("NATS_SERVER"));
+        command
             .arg("--config")
-            .arg(self.folder.path().join("nats.conf"))
-            .stdout(out.try_clone().expect("a log"))
-            .stderr(out)
-            .stdin(Stdio::null())
-            .spawn();
-        self.process = Some(process.expect("nats-server starts"));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(
-                Instant::now() < deadline,
-                "nats-server does not answer:\n{}",
-                self.log()
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            .arg(self.folder.path().join("nats.conf"));
+        let log = self.folder.path().join("log");
+        self.process = Some(Process::start(&mut command, &log, || listens(self.port)));
     }
 
     /// Ends it as a crash would.
-    pub fn kill(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().expect("a process of our own can be killed");
-            process.wait().expect("it ends");
-        }
+    pub fn crash(&mut self) {
+        self.process = None;
     }
 
     pub fn log(&self) -> String {
@@ -268,12 +242,6 @@ impl Server {
         User::connect(self.port, &token.expect("a token"))
             .await
             .expect("a service is let in")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.kill();
     }
 }
 

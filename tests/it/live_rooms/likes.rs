@@ -10,8 +10,8 @@ use futures_util::StreamExt as _;
 use twolane::live::names::{self, RoomId};
 use twolane::live::wire::Likes;
 
+use super::lossy::Lossy;
 use super::rig::{Rig, Worker, eventually, room, spec, system, user};
-use super::servers::Lossy;
 
 const USERS: u64 = 1_000;
 const TOTAL: u64 = 1_000_000;

@@ -4,7 +4,7 @@ mod bench;
 mod idle;
 mod likes;
 mod limits;
+mod lossy;
 mod moderation;
 mod rig;
-mod servers;
 mod viewers;

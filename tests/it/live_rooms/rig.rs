@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{self, stream};
+use async_nats::jetstream;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
@@ -15,10 +15,11 @@ use twolane::config::{
 };
 use twolane::live::names::{self, RoomId, UserId};
 use twolane::live::room::{Outlet, Parts, Rooms, RoomsError, Verdict};
+use twolane::live::streams;
 use twolane::live::wire::{Comment, Entry, Reason};
 use twolane::supervise::Tree;
 
-use super::servers::Nats;
+use crate::nats::Nats;
 use crate::redis_sink::Server as RedisServer;
 
 /// How long anything may take that is waited for; generous, since the machine may be busy.
@@ -125,26 +126,8 @@ impl Rig {
             spec,
         };
         let js = rig.connect().await;
-        let republish = stream::Republish {
-            source: "live.*.out".into(),
-            destination: "live.{{wildcard(1)}}.feed".into(),
-            headers_only: false,
-        };
-        for (name, subject, republish) in [
-            ("LIVE_OUT", names::all::OUT, Some(republish)),
-            ("LIVE_AUDIT", "live.*.audit", None),
-        ] {
-            let config = stream::Config {
-                name: name.into(),
-                subjects: vec![subject.into()],
-                republish,
-                ..stream::Config::default()
-            };
-            eventually("JetStream is there", async || {
-                js.create_stream(config.clone()).await.is_ok()
-            })
-            .await;
-        }
+        let made = streams::apply(&js, &rig.spec).await;
+        made.expect("the streams are made");
         rig
     }
 

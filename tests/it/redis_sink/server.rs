@@ -1,10 +1,9 @@
 //! A Redis of a test's own, for tests that configure, kill or empty it.
 
-use std::fs::File;
-use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
+use crate::process::{Process, free_port};
 use crate::stack;
 
 /// A running redis-server; it ends with this value.
@@ -12,7 +11,7 @@ pub struct Server {
     port: u16,
     options: Vec<String>,
     folder: tempfile::TempDir,
-    process: Option<Child>,
+    process: Option<Process>,
 }
 
 // === impl Server ===
@@ -22,13 +21,8 @@ impl Server {
     pub fn start(options: &[&str]) -> Self {
         // The stack installs redis-server where it is missing.
         stack::plain(&["redis"]);
-        // The port is free again when the listener is dropped at the end of this statement.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .expect("a free port")
-            .port();
         let mut server = Self {
-            port,
+            port: free_port(),
             options: options.iter().map(|o| (*o).to_owned()).collect(),
             folder: tempfile::tempdir().expect("a temporary folder"),
             process: None,
@@ -39,32 +33,14 @@ impl Server {
 
     /// Starts it again on its data.
     pub fn again(&mut self) {
-        let log = self.folder.path().join("log");
-        let out = File::options()
-            .create(true)
-            .append(true)
-            .open(&log)
-            .expect("a log");
-        let process = Command::new("redis-server")
+        let mut command = Command::new("redis-server");
+        command
             .args(["--bind", "127.0.0.1", "--port", &self.port.to_string()])
             .args(["--save", "", "--dir"])
             .arg(self.folder.path())
-            .args(&self.options)
-            .stdout(out.try_clone().expect("a log"))
-            .stderr(out)
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("redis-server starts");
-        self.process = Some(process);
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while !self.answers() {
-            assert!(
-                Instant::now() < deadline,
-                "redis-server does not answer:\n{}",
-                std::fs::read_to_string(&log).unwrap_or_default()
-            );
-            std::thread::sleep(Duration::from_millis(10));
-        }
+            .args(&self.options);
+        let log = self.folder.path().join("log");
+        self.process = Some(Process::start(&mut command, &log, || self.answers()));
     }
 
     fn answers(&self) -> bool {
@@ -76,19 +52,12 @@ impl Server {
 
     /// Ends it as a crash would.
     pub fn crash(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.kill().expect("a process of our own can be killed");
-            process.wait().expect("it ends");
-        }
+        self.process = None;
     }
 
     /// Sends it a signal, such as `STOP`.
     pub fn signal(&self, name: &str) {
-        let process = self.process.as_ref().expect("it runs");
-        let sent = Command::new("kill")
-            .args([format!("-{name}"), process.id().to_string()])
-            .status();
-        assert!(sent.expect("kill runs").success());
+        self.process.as_ref().expect("it runs").signal(name);
     }
 
     /// Its address.
@@ -111,12 +80,6 @@ impl Server {
     /// Runs one command on it.
     pub fn run<T: redis::FromRedisValue>(&self, words: &[&str]) -> T {
         run(&self.url(), words)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.crash();
     }
 }
 
