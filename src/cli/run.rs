@@ -101,7 +101,7 @@ async fn until_stopped(
         None => None,
     };
     if let Some(live) = &live {
-        let parts = ops::LiveParts::new(Arc::clone(live.status()), live.rooms().clone());
+        let parts = ops::LiveParts::new(&live);
         lanes.live_started(parts);
     }
     lanes.started(lane.branches());

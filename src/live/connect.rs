@@ -17,7 +17,7 @@ use async_nats::{Client, ConnectOptions, Event};
 use tokio::sync::watch;
 
 use crate::config::NatsSettings;
-use crate::retry::{Delays, delay_before};
+use crate::retry::{self, Delays, Server, delay_before};
 
 /// After this many attempts a connection is given up for a new one. With the delays of [`Delays::server`]
 /// that is 26 s on the average and 100 s at the worst, below the two minutes for which LIVE_OUT knows a
@@ -38,6 +38,7 @@ pub struct Link {
     name: &'static str,
     state: watch::Receiver<State>,
     counters: Arc<Counters>,
+    server: Arc<Server>,
     // The keeper leaves when the last of these is gone.
     _owner: Arc<watch::Sender<()>>,
 }
@@ -108,6 +109,7 @@ impl Link {
             name,
             state: seen,
             counters,
+            server: retry::nats(settings),
             _owner: Arc::new(owner),
         }
     }
@@ -120,6 +122,11 @@ impl Link {
     /// Whether it holds now.
     pub fn up(&self) -> bool {
         self.state.borrow().up
+    }
+
+    /// The server, as everybody in this process who asks it again shares it.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
     }
 
     /// What it had to say.

@@ -20,7 +20,7 @@ use super::room::Rooms;
 use super::service::{Service, Work};
 use super::tally::Tally;
 use super::trouble::Trouble;
-use super::{inbox, receive, requests};
+use super::{inbox, receive, requests, room};
 use crate::config::{LiveSpec, NatsSettings};
 use crate::supervise::{self, Child, ChildSpec, Incarnation, Tree};
 
@@ -192,6 +192,12 @@ impl LiveLane {
             let _ = tokio::task::spawn_blocking(move || arbiter.join()).await;
         }
     }
+}
+
+/// Whether a child of this name is a part of the lane, and not a room.
+pub fn owns(child: &str) -> bool {
+    let rest = child.strip_prefix(NAME);
+    rest.is_some_and(|rest| rest.starts_with('/')) && !child.starts_with(room::ROOM)
 }
 
 pub(super) fn child(part: &str) -> ChildSpec {

@@ -13,7 +13,7 @@ use async_nats::jetstream::message::PublishMessage;
 use super::connect::{Conn, Link};
 use super::names::{self, RoomId};
 use super::wire::Entry;
-use crate::retry::Delays;
+use crate::retry::{Because, Delays};
 
 /// How long [`Outbox::publish`] tries: a moderator waits for the answer. It is far below the duplicate
 /// window, so that no retry of it is shown twice.
@@ -80,7 +80,10 @@ impl Outbox {
                 let sent = self.send(&conn, room, payload.clone(), msg_id).await;
                 let why = match sent {
                     Ok(sent) => match self.acknowledged(sent).await {
-                        Ok(stored) => return Ok(stored),
+                        Ok(stored) => {
+                            self.link.server().answered();
+                            return Ok(stored);
+                        }
                         Err(why) => why,
                     },
                     Err(why) => why,
@@ -89,7 +92,7 @@ impl Outbox {
                     OutboxError::Refused(_) => return Err(why),
                     OutboxError::Away(_) => last = why,
                 }
-                tokio::time::sleep(delays.next_delay()).await;
+                self.link.server().again(&mut delays, Because::Away).await;
             }
         };
         match tokio::time::timeout(PATIENCE, tries).await {

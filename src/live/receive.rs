@@ -88,6 +88,7 @@ impl Env {
                 receipt.resolve(Outcome::Accepted);
             }
             Some((_, Inbound::Comment | Inbound::Like, _)) | None => {
+                self.tally.because(Reason::BadName);
                 receipt.resolve(Outcome::Refused);
             }
         }
@@ -100,18 +101,20 @@ impl Env {
             Some((_, Inbound::Comment | Inbound::Here, _)) | None => None,
         };
         let Some((room, user)) = address else {
+            self.tally.because(Reason::BadName);
             self.tally.receive(Class::Like, 1).resolve(Outcome::Refused);
             return None;
         };
         let n = match count(&message.payload, self.most) {
             Ok(n) => n,
             Err(why) => {
+                self.tally.because(Reason::Malformed);
                 self.tally.receive(Class::Like, 1).resolve(Outcome::Refused);
                 return Some((user, malformed(&room, why)));
             }
         };
         let receipt = self.tally.receive(Class::Like, u64::from(n));
-        let taken = !self.load.overloaded() && self.rooms.like(&room, &user, n);
+        let taken = !self.load.overloaded() && self.rooms.like(&room, n);
         receipt.resolve(if taken {
             Outcome::Accepted
         } else {

@@ -95,6 +95,7 @@ async fn serve(
         if under_way.len() >= UNDER_WAY {
             let refused =
                 asked.refused(Reason::Overloaded, "this worker has too much to do".into());
+            env.tally.because(refused.code);
             reply(conn, &asked, &refused).await;
             receipt.resolve(Outcome::Shed);
             continue;
@@ -107,7 +108,10 @@ async fn serve(
 
 /// Takes a request apart; `None` where it is refused.
 async fn admit(env: &Env, conn: &Conn, class: Class, message: Message) -> Option<Asked> {
-    let (room, user) = names::parse_request(&message.subject, class.name())?;
+    let Some((room, user)) = names::parse_request(&message.subject, class.name()) else {
+        env.tally.because(Reason::BadName);
+        return None;
+    };
     let asked = Asked {
         class,
         room,
@@ -125,6 +129,7 @@ async fn admit(env: &Env, conn: &Conn, class: Class, message: Message) -> Option
             names::inbox_prefix(&asked.user)
         ),
     );
+    env.tally.because(refused.code);
     tell(env, conn, &asked.user, &refused).await;
     None
 }
@@ -139,6 +144,7 @@ async fn answer(env: Env, conn: Conn, asked: Asked, receipt: Receipt) {
             match history(&env, &conn, &asked).await {
                 Ok(json) => json,
                 Err(refused) => {
+                    env.tally.because(refused.code);
                     reply(&conn, &asked, &refused).await;
                     receipt.resolve(Outcome::Refused);
                     return;

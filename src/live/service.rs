@@ -7,7 +7,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 
 use super::connect::{Conn, Link};
-use crate::retry::Delays;
+use crate::retry::{Because, Delays};
 use crate::supervise::{Exit, Incarnation};
 
 /// Work that goes on until it is told to stop.
@@ -33,7 +33,7 @@ pub(super) async fn over_connections(
             Ok(false) => delays.reset(),
             Err(why) => {
                 tracing::warn!("{what} cannot be subscribed to, and are tried again: {why}");
-                tokio::time::sleep(delays.next_delay()).await;
+                link.server().again(&mut delays, Because::Away).await;
             }
         }
     }

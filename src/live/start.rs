@@ -4,6 +4,7 @@
 //! Everything waits for servers that are away, each part for itself.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use actix::Arbiter;
 use async_nats::jetstream;
@@ -31,6 +32,7 @@ pub struct Live {
     lane: LiveLane,
     rooms: Rooms,
     callout: Option<Arc<Callout>>,
+    streams: Arc<AtomicBool>,
     beside: Vec<Child<Service>>,
     stop: watch::Sender<bool>,
     arbiter: Arbiter,
@@ -83,9 +85,17 @@ impl Live {
         };
         let (stop, stopped) = watch::channel(false);
         let workers = link.clone();
+        let streams = Arc::new(AtomicBool::new(false));
         let mut beside = vec![{
             let (link, spec) = (link, Arc::clone(spec));
-            let work = move || -> Work { Box::pin(make_streams(link.clone(), Arc::clone(&spec))) };
+            let streams = Arc::clone(&streams);
+            let work = move || -> Work {
+                Box::pin(keep_streams(
+                    link.clone(),
+                    Arc::clone(&spec),
+                    Arc::clone(&streams),
+                ))
+            };
             service(&arbiter, tree, "streams", work)
         }];
         if let Some((asked, callout)) = &callout {
@@ -108,6 +118,7 @@ impl Live {
             lane,
             rooms,
             callout: callout.map(|(_, callout)| callout),
+            streams,
             beside,
             stop,
             arbiter,
@@ -122,6 +133,11 @@ impl Live {
     /// The rooms.
     pub fn rooms(&self) -> &Rooms {
         &self.rooms
+    }
+
+    /// Whether the streams were what the spec says when they were looked at last, after each connect.
+    pub fn streams(&self) -> &Arc<AtomicBool> {
+        &self.streams
     }
 
     /// Who lets users in, where this process does.
@@ -155,16 +171,29 @@ fn service(
     supervise::start(&arbiter.handle(), Arc::clone(tree), child(part), made)
 }
 
-/// Makes the streams what the spec says, once.
-async fn make_streams(link: Link, spec: Arc<LiveSpec>) -> Result<(), String> {
-    let conn = link.connected().await;
-    let applied = streams::apply(&conn.js, &spec)
-        .await
-        .map_err(|why| why.to_string())?;
-    if !applied.is_unchanged() {
-        tracing::info!("streams: {:?}", applied.0);
+/// Makes the streams what the spec says, after each connect: a server may come back without its data. Its supervisor
+/// ends it.
+async fn keep_streams(
+    link: Link,
+    spec: Arc<LiveSpec>,
+    made: Arc<AtomicBool>,
+) -> Result<(), String> {
+    loop {
+        let conn = link.connected().await;
+        let apply = async {
+            let applied = streams::apply(&conn.js, &spec).await;
+            let applied = applied.map_err(|why| why.to_string())?;
+            if !applied.is_unchanged() {
+                tracing::info!("streams: {:?}", applied.0);
+            }
+            made.store(true, Ordering::Relaxed);
+            std::future::pending().await
+        };
+        tokio::select! {
+            refused = apply => return refused,
+            () = link.lost(conn.epoch) => made.store(false, Ordering::Relaxed),
+        }
     }
-    Ok(())
 }
 
 /// Answers the server's questions about users, over every reconnect, until told to stop.

@@ -7,6 +7,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::wire::Reason;
+
 /// What a worker receives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -81,6 +83,7 @@ pub struct Tally {
     here: Counts,
     history: Counts,
     ctl: Counts,
+    reasons: [AtomicU64; Reason::ALL.len()],
     /// Comments copied to LIVE_DEAD for an advisory of the server, or found undeliverable in LIVE_IN: no
     /// worker had them in hand.
     pub buried: AtomicU64,
@@ -205,6 +208,20 @@ impl Tally {
         self.counts(class)
             .redelivered
             .fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts why something was refused, or shed with an answer.
+    pub fn because(&self, reason: Reason) {
+        if let Some(counter) = self.reasons.get(reason as usize) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Messages that were not taken for each reason.
+    pub fn reasons(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL
+            .into_iter()
+            .zip(self.reasons.iter().map(|n| n.load(Ordering::Relaxed)))
     }
 
     /// The counters of a class now.

@@ -162,6 +162,48 @@ pub enum Reason {
     Overloaded,
 }
 
+// === impl Reason ===
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::Malformed,
+        Self::BadName,
+        Self::Empty,
+        Self::TooLong,
+        Self::BadStyle,
+        Self::Keyword,
+        Self::Muted,
+        Self::Banned,
+        Self::Silenced,
+        Self::SlowMode,
+        Self::RateLimited,
+        Self::RoomBusy,
+        Self::Forbidden,
+        Self::Overloaded,
+    ];
+
+    /// As it is written on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::BadName => "bad_name",
+            Self::Empty => "empty",
+            Self::TooLong => "too_long",
+            Self::BadStyle => "bad_style",
+            Self::Keyword => "keyword",
+            Self::Muted => "muted",
+            Self::Banned => "banned",
+            Self::Silenced => "silenced",
+            Self::SlowMode => "slow_mode",
+            Self::RateLimited => "rate_limited",
+            Self::RoomBusy => "room_busy",
+            Self::Forbidden => "forbidden",
+            Self::Overloaded => "overloaded",
+        }
+    }
+}
+
 /// The author's public mark: the first 16 hex digits of the SHA-256 of the user id. Equal for the same
 /// author; whoever knows a user id can compute it, so it is a pseudonym and not a secret.
 pub fn mid_hash(user: &UserId) -> String {
@@ -222,6 +264,14 @@ mod tests {
         );
         assert!(serde_json::from_str::<Comment>(r#"{"mode":1}"#).is_err());
         assert!(serde_json::from_str::<Comment>(r#"{"content":"x","mode":2}"#).is_err());
+    }
+
+    #[test]
+    fn a_reason_is_named_as_it_is_written_and_stands_at_its_place() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(serde_json::to_value(reason).unwrap(), reason.name());
+            assert_eq!(place, reason as usize);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! | path | answer |
 //! |---|---|
 //! | `GET /live` | 200 while the process serves |
-//! | `GET /ready` | 200 when every branch and each of its actors is at work, else 503 with which is not, and why |
+//! | `GET /ready` | 200 when every branch and each of its actors, and the live lane where it runs, is at work, else 503 with which is not, and why |
 //! | `GET /metrics` | OpenMetrics text |
 //! | `GET /pipelines` | every pipeline with its branches: state, tally, lag, freshness, memory, actors |
 //! | `GET /actors` | the supervision tree: state, since when, restarts, last exit, queue, progress |

@@ -1,18 +1,23 @@
 //! The live lane of this process, looked at: what `GET /rooms` and the metrics show.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 
+use crate::live::auth::Callout;
 use crate::live::lane::LiveStatus;
 use crate::live::room::Rooms;
+use crate::live::start::Live;
 use crate::live::tally::{Class, Snapshot};
 
 /// The live lane at work.
 pub struct LiveParts {
     status: Arc<LiveStatus>,
     rooms: Rooms,
+    callout: Option<Arc<Callout>>,
+    streams: Arc<AtomicBool>,
 }
 
 /// The live lane at one moment.
@@ -20,13 +25,26 @@ pub struct LiveParts {
 pub struct LiveView {
     /// Whether every connection to NATS holds.
     pub connected: bool,
+    /// Whether the streams are what the spec says; looked at after each connect.
+    pub streams: bool,
     /// What comments wait for, where they do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting: Option<String>,
     /// Whether likes are shed since there is too much to do.
     pub overloaded: bool,
+    /// Comments in hand, some 25 ms ago.
+    pub comments_in_hand: u64,
+    /// Comments that wait in LIVE_IN for this worker or another, as the last delivery said.
+    pub comments_waiting: u64,
+    /// How late the comments' thread is, in seconds.
+    pub lag_seconds: f64,
     /// What became of what was received, those classes first that matter most.
     pub classes: Vec<ClassView>,
+    /// Messages that were not taken, by the reason that their senders were told.
+    pub refusals: BTreeMap<&'static str, u64>,
+    /// Who asked to be let in; absent where this process lets nobody in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub users: Option<UsersView>,
     /// Rooms that are open now.
     pub open_rooms: u64,
     /// Room actors made anew after a failure.
@@ -45,6 +63,17 @@ pub struct LiveView {
     pub overflowed: u64,
 }
 
+/// What became of those who asked to be let in.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct UsersView {
+    /// Let in.
+    pub accepted: u64,
+    /// Refused, for their token.
+    pub refused: u64,
+    /// Not answered, since the server's and the settings' keys differ.
+    pub unanswered: u64,
+}
+
 /// One class. At rest received = accepted + refused + shed + duplicate + dead-lettered + abandoned.
 #[derive(Debug, Clone, Serialize)]
 pub struct ClassView {
@@ -61,8 +90,13 @@ pub struct ClassView {
 
 impl LiveParts {
     /// Of a lane that has been started.
-    pub fn new(status: Arc<LiveStatus>, rooms: Rooms) -> Self {
-        Self { status, rooms }
+    pub fn new(live: &Live) -> Self {
+        Self {
+            status: Arc::clone(live.status()),
+            rooms: live.rooms().clone(),
+            callout: live.callout().cloned(),
+            streams: Arc::clone(live.streams()),
+        }
     }
 
     /// What it does now.
@@ -73,8 +107,12 @@ impl LiveParts {
         };
         LiveView {
             connected: status.links.iter().all(|link| link.up()),
+            streams: self.streams.load(Ordering::Relaxed),
             waiting: status.trouble.recent(),
             overloaded: status.load.overloaded(),
+            comments_in_hand: status.load.held(),
+            comments_waiting: status.load.behind(),
+            lag_seconds: status.load.lag().as_secs_f64(),
             classes: Class::ALL
                 .into_iter()
                 .map(|class| {
@@ -86,6 +124,14 @@ impl LiveParts {
                     }
                 })
                 .collect(),
+            refusals: (status.tally.reasons())
+                .map(|(reason, n)| (reason.name(), n))
+                .collect(),
+            users: self.callout.as_ref().map(|callout| UsersView {
+                accepted: callout.counts().accepted(),
+                refused: callout.counts().refused(),
+                unanswered: callout.counts().unanswered(),
+            }),
             open_rooms: stats.open.get(),
             rooms_restarted: stats.restarted.get(),
             likes_added: stats.likes_added.get(),
@@ -94,6 +140,21 @@ impl LiveParts {
             unproven: status.tally.unproven.load(Ordering::Relaxed),
             disconnects: sum(|c| c.disconnects.load(Ordering::Relaxed)),
             overflowed: sum(|c| c.overflowed.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+// === impl LiveView ===
+
+impl LiveView {
+    /// What it is not ready for, where something is in the way of everything else.
+    pub(super) fn not_ready(&self) -> Option<&'static str> {
+        if !self.connected {
+            Some("a connection to NATS does not hold")
+        } else if !self.streams {
+            Some("the streams are not made yet")
+        } else {
+            None
         }
     }
 }
@@ -109,9 +170,19 @@ impl LiveView {
         };
         Self {
             connected: true,
+            streams: true,
             waiting: None,
             overloaded: false,
+            comments_in_hand: 0,
+            comments_waiting: 0,
+            lag_seconds: 0.0,
             classes: Class::ALL.map(class).into(),
+            refusals: BTreeMap::from([("muted", 3)]),
+            users: Some(UsersView {
+                accepted: 2,
+                refused: 1,
+                unanswered: 0,
+            }),
             open_rooms: 1,
             rooms_restarted: 0,
             likes_added: 0,

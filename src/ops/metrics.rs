@@ -53,6 +53,10 @@ enum Read {
     ChildState,
     /// A counter of each class of what the live lane receives.
     Class(fn(&ClassView) -> u64),
+    /// A counter of each reason for which the live lane does not take something.
+    Refusals,
+    /// A counter of each outcome of a user's wish to be let in.
+    Users,
     /// A counter of the live lane.
     Live(fn(&LiveView) -> u64),
     /// A gauge of the live lane.
@@ -120,9 +124,13 @@ pub fn reference() -> String {
 impl Read {
     fn kind(&self) -> MetricType {
         match self {
-            Self::Counter(_) | Self::Reasons | Self::Child(_) | Self::Class(_) | Self::Live(_) => {
-                MetricType::Counter
-            }
+            Self::Counter(_)
+            | Self::Reasons
+            | Self::Child(_)
+            | Self::Class(_)
+            | Self::Refusals
+            | Self::Users
+            | Self::Live(_) => MetricType::Counter,
             Self::Gauge(_)
             | Self::State
             | Self::Partition(_)
@@ -144,6 +152,8 @@ impl Read {
             Self::Child(_) => &["child"],
             Self::ChildState => &["child", "state"],
             Self::Class(_) => &["class"],
+            Self::Refusals => &["reason"],
+            Self::Users => &["outcome"],
             Self::Live(_) | Self::LiveNow(_) => &[],
             Self::Build => &["version"],
         }
@@ -227,6 +237,19 @@ impl Metric {
                 .iter()
                 .flat_map(|live| &live.classes)
                 .try_for_each(|c| to.counter(&[c.class.to_owned()], read(c))),
+            Read::Refusals => live
+                .iter()
+                .flat_map(|live| &live.refusals)
+                .try_for_each(|(reason, n)| to.counter(&[(*reason).to_owned()], *n)),
+            Read::Users => live.iter().filter_map(|live| live.users).try_for_each(|u| {
+                [
+                    ("accepted", u.accepted),
+                    ("refused", u.refused),
+                    ("unanswered", u.unanswered),
+                ]
+                .into_iter()
+                .try_for_each(|(outcome, n)| to.counter(&[outcome.to_owned()], n))
+            }),
             Read::Live(read) => live.iter().try_for_each(|live| to.counter(&[], read(live))),
             Read::LiveNow(read) => live.iter().try_for_each(|live| to.gauge(&[], read(live))),
             Read::Build => to.gauge(&[env!("CARGO_PKG_VERSION").to_owned()], 1.0),

@@ -12,7 +12,7 @@ pub mod metrics;
 mod view;
 
 pub use lanes::Lanes;
-pub use live::{ClassView, LiveParts, LiveView};
+pub use live::{ClassView, LiveParts, LiveView, UsersView};
 pub use view::{
     BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
 };

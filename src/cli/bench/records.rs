@@ -18,17 +18,13 @@ birthday = "date"
 seen     = "datetime(3)"
 "#;
 
-/// The index's mapping, without replicas: there is one node.
+/// The index's mapping: what profiles are searched and sorted by; the other columns are in the document and in no
+/// index. Without replicas: there is one node.
 pub(super) const INDEX: &str = r#"{
   "settings": {"number_of_shards": 1, "number_of_replicas": 0},
   "mappings": {"dynamic": false, "properties": {
-    "id": {"type": "keyword"}, "rev": {"type": "long"}, "name": {"type": "text"}, "nick": {"type": "keyword"},
-    "sex": {"type": "byte"}, "age": {"type": "short"}, "city": {"type": "keyword"}, "level": {"type": "short"},
-    "coins": {"type": "long"}, "exp": {"type": "long"}, "vip": {"type": "byte"}, "phone": {"type": "keyword"},
-    "fans": {"type": "integer"}, "follows": {"type": "integer"}, "likes": {"type": "long"},
-    "posts": {"type": "integer"}, "lang": {"type": "keyword"}, "status": {"type": "keyword"},
-    "score": {"type": "double"}, "bio": {"type": "text"}, "balance": {"type": "double"},
-    "birthday": {"type": "date"}, "seen": {"type": "date"}
+    "id": {"type": "keyword"}, "name": {"type": "text"}, "nick": {"type": "keyword"}, "city": {"type": "keyword"},
+    "level": {"type": "short"}, "vip": {"type": "byte"}, "birthday": {"type": "date"}, "seen": {"type": "date"}
   }}
 }"#;
 

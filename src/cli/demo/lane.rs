@@ -133,7 +133,7 @@ impl InProcess {
     ) -> anyhow::Result<()> {
         let live = Live::start(settings, spec, self.lane.tree())
             .map_err(|why| anyhow!("the live lane: {why}"))?;
-        let parts = LiveParts::new(Arc::clone(live.status()), live.rooms().clone());
+        let parts = LiveParts::new(&live);
         self.lanes.live_started(parts);
         self.live = Some(live);
         Ok(())

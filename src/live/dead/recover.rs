@@ -23,7 +23,7 @@ use crate::live::connect::{Conn, Link};
 use crate::live::names;
 use crate::live::streams::{LIVE_ADVISORY, LIVE_IN, WORKERS};
 use crate::live::tally::Tally;
-use crate::retry::Delays;
+use crate::retry::{Because, Delays};
 
 /// How often LIVE_IN is looked through. It is the last resort, and costs two requests.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
@@ -69,7 +69,7 @@ pub(in crate::live) async fn run(
                     tracing::warn!("dead letters cannot be seen to, and are tried again: {why}");
                 }
                 tokio::select! {
-                    () = tokio::time::sleep(delays.next_delay()) => {}
+                    () = link.server().again(&mut delays, Because::Away) => {}
                     _ = stop.wait_for(|s| *s) => return Ok(()),
                 }
             }

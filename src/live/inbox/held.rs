@@ -34,6 +34,8 @@ pub(super) struct Held {
     pub delivered: u64,
     /// When LIVE_IN took it, in milliseconds since 1970.
     pub received_ms: i64,
+    /// Comments that waited in LIVE_IN for any worker when this one was delivered.
+    pub behind: u64,
     /// Its room and its author, where its subject names them as it should.
     pub address: Option<(RoomId, UserId)>,
     /// The subject that it was published on.
@@ -110,6 +112,7 @@ impl Held {
         let seq = info.stream_sequence;
         let delivered = u64::try_from(info.delivered).unwrap_or(1);
         let received_ms = (info.published.unix_timestamp_nanos() / 1_000_000) as i64;
+        let behind = info.pending;
         let message = message.message;
         let Some(reply) = message.reply else {
             return Err("a message without a reply subject".to_owned());
@@ -127,6 +130,7 @@ impl Held {
             seq,
             delivered,
             received_ms,
+            behind,
             address,
             subject: message.subject,
             payload: message.payload,

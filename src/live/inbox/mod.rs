@@ -45,7 +45,7 @@ use super::tally::Tally;
 use super::trouble::Trouble;
 use super::wire::Entry;
 use crate::config::LiveSpec;
-use crate::retry::Delays;
+use crate::retry::{Because, Delays};
 
 /// How often the load is looked at and the server told of what takes long. It is also how late a lost pull
 /// request is noticed.
@@ -92,6 +92,8 @@ struct Inbox {
     in_hand: InHand,
     order: RoomOrder<(Held, Decision)>,
     pull: Pull,
+    /// Comments that wait in LIVE_IN, as the last delivery said.
+    behind: u64,
     works: FuturesUnordered<Work>,
 }
 
@@ -129,6 +131,7 @@ pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(),
         in_hand: InHand::default(),
         order: RoomOrder::default(),
         pull: Pull::new(limit),
+        behind: 0,
         works: FuturesUnordered::new(),
     };
     let mut judge = load::Judge::new(limit);
@@ -150,7 +153,8 @@ pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(),
             biased;
             due = tick.tick() => {
                 let lag = due.elapsed();
-                inbox.env.load.note(&mut judge, lag, inbox.in_hand.len());
+                let held = inbox.in_hand.len() as u64;
+                inbox.env.load.note(&mut judge, lag, held, inbox.behind);
                 inbox.tick(session.as_ref()).await;
             }
             Some(step) = inbox.works.next(), if !inbox.works.is_empty() => {
@@ -214,7 +218,7 @@ async fn open(env: Rc<Env>, wait: Duration) -> Session {
             Ok(session) => return session,
             Err(why) => env.trouble.report(&why),
         }
-        tokio::time::sleep(delays.next_delay()).await;
+        env.link.server().again(&mut delays, Because::Away).await;
     }
 }
 
@@ -282,12 +286,18 @@ impl Inbox {
                     context: session.conn.js.clone(),
                 };
                 match Held::take(message, session.created_ms, &self.env.tally, &self.in_hand) {
-                    Ok(held) => self.start(held),
+                    Ok(held) => {
+                        self.behind = held.behind;
+                        self.start(held);
+                    }
                     Err(why) => self.env.trouble.report(&why),
                 }
             }
-            // It has expired.
-            Some(408) => self.pull.over(),
+            // It has expired: nothing was left for it.
+            Some(408) => {
+                self.behind = 0;
+                self.pull.over();
+            }
             Some(409) if description == "Consumer Deleted" => return true,
             // The server has too many requests, or is just starting.
             Some(409) => {

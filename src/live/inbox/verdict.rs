@@ -14,7 +14,7 @@ use crate::live::outbox::{self, OutboxError, Sent};
 use crate::live::room::{RoomsError, Verdict};
 use crate::live::tally::Outcome;
 use crate::live::wire::{Comment, Entry, Reason, Refused, Shown};
-use crate::retry::Delays;
+use crate::retry::{Because, Delays};
 
 /// What is to be done with a comment.
 #[derive(Debug)]
@@ -89,10 +89,13 @@ async fn look_up(env: &Env, held: &Held, room: &RoomId) -> Found {
     let mut delays = Delays::server();
     loop {
         match env.seen.find(room, &held.msg_id, held.received_ms).await {
-            Ok(found) => return found,
+            Ok(found) => {
+                env.link.server().answered();
+                return found;
+            }
             Err(why) => env.trouble.report(&why.to_string()),
         }
-        tokio::time::sleep(delays.next_delay()).await;
+        env.link.server().again(&mut delays, Because::Away).await;
     }
 }
 
@@ -167,7 +170,10 @@ async fn show(
         };
         match attempt {
             Ok(stored) if stored.duplicate && first => return Ok(Outcome::Duplicate),
-            Ok(_) => return Ok(Outcome::Accepted),
+            Ok(_) => {
+                env.link.server().answered();
+                return Ok(Outcome::Accepted);
+            }
             Err(OutboxError::Away(why)) => env.trouble.report(&why),
             Err(OutboxError::Refused(why)) => {
                 return Err(Refused {
@@ -181,7 +187,7 @@ async fn show(
                 });
             }
         }
-        tokio::time::sleep(delays.next_delay()).await;
+        env.link.server().again(&mut delays, Because::Away).await;
     }
 }
 
@@ -199,6 +205,8 @@ async fn publish(
 
 /// Tells the author. A refusal is lossy by contract: whoever is away misses it.
 async fn refuse(env: &Env, held: &Held, refused: Option<&Refused>) -> Outcome {
+    env.tally
+        .because(refused.map_or(Reason::BadName, |refused| refused.code));
     if let (Some((_, user)), Some(refused)) = (&held.address, refused) {
         tell(env, user, refused).await;
     }
@@ -237,6 +245,6 @@ async fn bury(env: &Env, held: &Held) -> Outcome {
             Ok(()) => return Outcome::DeadLettered,
             Err(why) => env.trouble.report(&why),
         }
-        tokio::time::sleep(delays.next_delay()).await;
+        env.link.server().again(&mut delays, Because::Away).await;
     }
 }

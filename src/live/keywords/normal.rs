@@ -35,27 +35,20 @@ impl Normal {
 /// NFKC over case folding over NFKC, blanks as one space each run, none at the ends.
 fn plain(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    if text.is_ascii() {
-        text.chars().for_each(|c| push(&mut out, fold_ascii(c)));
-    } else {
-        let visible = text.chars().filter(|c| !invisible(*c));
-        let folded = visible.nfkc().flat_map(fold);
-        // Folding makes what NFKC takes apart or puts together again (İ), and NFKC what is invisible (U+3164).
-        let mut stray = false;
-        let composed: String = folded
-            .nfkc()
-            .filter(|c| !invisible(*c))
-            .filter(|c| {
-                let drop = stray_mark(*c);
-                stray |= drop;
-                !drop
-            })
-            .collect();
-        // What a mark stood between may now compose.
-        if stray {
-            composed.nfkc().for_each(|c| push(&mut out, c));
+    let mut chars = text.char_indices().peekable();
+    while let Some((from, c)) = chars.next() {
+        let mut to = from + c.len_utf8();
+        let mut whole = simple(c);
+        // What is not simple changes with the character before it at the most, and never the simple one behind it.
+        while let Some((at, next)) = chars.next_if(|(_, next)| !simple(*next)) {
+            to = at + next.len_utf8();
+            whole = false;
+        }
+        if whole {
+            push(&mut out, c.to_ascii_lowercase());
         } else {
-            composed.chars().for_each(|c| push(&mut out, c));
+            let rest = text.get(from..to).unwrap_or_default();
+            composed(rest).chars().for_each(|c| push(&mut out, c));
         }
     }
     if out.ends_with(' ') {
@@ -64,8 +57,44 @@ fn plain(text: &str) -> String {
     out
 }
 
-fn fold_ascii(c: char) -> char {
-    c.to_ascii_lowercase()
+/// Whether a character stays as it is, but for ASCII's case: a starter that NFKC neither takes apart nor joins with
+/// another of these, without case, and seen. Most comments are made of these alone, and what NFKC costs would be
+/// most of the filter's time.
+fn simple(c: char) -> bool {
+    matches!(c, '\0'..='\u{7F}' | '\u{3000}'..='\u{3029}' | '\u{3041}'..='\u{3096}' | '\u{30A1}'..='\u{30FE}'
+        | '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}' | '\u{1F300}'..='\u{1F5FF}' | '\u{1F600}'..='\u{1F64F}')
+}
+
+/// NFKC over case folding over NFKC, without what nobody sees.
+fn composed(text: &str) -> String {
+    let mut folded = String::with_capacity(text.len());
+    // Whether what stands there now may not be NFKC any more.
+    let mut again = false;
+    for c in text.chars().filter(|c| !invisible(*c)).nfkc() {
+        if simple(c) {
+            folded.push(c.to_ascii_lowercase());
+        } else if !invisible(c) {
+            // NFKC makes some of what it meets invisible (U+3164), and folding what it would take apart (İ) or, with
+            // the mark behind it, put together (H̱).
+            let before = folded.len();
+            folded.extend(fold(c));
+            let unchanged = folded.get(before..).is_some_and(|f| f.chars().eq([c]));
+            again |= !unchanged || is_combining_mark(c);
+        }
+    }
+    while again {
+        // What a mark stood between may now compose, and so on; each turn takes a mark away.
+        again = false;
+        folded = folded
+            .nfkc()
+            .filter(|c| {
+                let stray = stray_mark(*c);
+                again |= stray;
+                !stray && !invisible(*c)
+            })
+            .collect();
+    }
+    folded
 }
 
 fn push(out: &mut String, c: char) {
@@ -86,19 +115,9 @@ fn blank(c: char) -> bool {
 /// Full case folding by the standard library's tables: down (ẞ → ß), up (ß → SS), down again. It differs from
 /// Unicode's `CaseFolding.txt` in that the dotless ı is an i, and in Cherokee; both sides are folded alike.
 fn fold(c: char) -> impl Iterator<Item = char> {
-    let cased =
-        !matches!(c, '\u{2E80}'..='\u{A63F}' | '\u{AC00}'..='\u{D7FF}' | '\u{20000}'..='\u{3FFFF}');
-    let (same, folded) = if cased && !c.is_ascii() {
-        (None, Some(c))
-    } else {
-        (Some(c.to_ascii_lowercase()), None)
-    };
-    let folded = folded
-        .into_iter()
-        .flat_map(char::to_lowercase)
+    c.to_lowercase()
         .flat_map(char::to_uppercase)
-        .flat_map(char::to_lowercase);
-    same.into_iter().chain(folded)
+        .flat_map(char::to_lowercase)
 }
 
 /// Whether a character has no appearance of its own: Unicode's `Default_Ignorable_Code_Point` and the other
@@ -163,6 +182,10 @@ fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 fn in_word(c: char) -> bool {
+    if matches!(c, '\u{4E00}'..='\u{9FFF}') {
+        // The tables know it too, but take longer.
+        return true;
+    }
     // A mark belongs to the letter before it (vowels of Thai and of the Indic scripts).
     c.is_alphanumeric() || is_combining_mark(c)
 }

@@ -119,6 +119,33 @@ fn a_bad_line_of_a_file_is_named() {
     assert!(missing.contains("none"), "{missing}");
 }
 
+#[test]
+fn every_character_is_in_its_form_whatever_it_was_written_as() {
+    use unicode_normalization::UnicodeNormalization as _;
+    // All but the long stretches of Han, Hangul and private use, of which each end is enough.
+    let stretches = [
+        0..=0x4E10,
+        0x9FF0..=0xAC10,
+        0xD790..=0xE010,
+        0xF8F0..=0x1_3000,
+        0x1_6000..=0x2_0010,
+        0x2_F800..=0x2_FA20,
+        0xE_0000..=0xE_1010,
+    ];
+    for c in stretches.into_iter().flatten().filter_map(char::from_u32) {
+        let text = format!("字{c}字");
+        let one = Normal::of(&text);
+        let one: Vec<_> = one.texts().collect();
+        assert!(unicode_normalization::is_nfkc(one[0]), "{c:?}");
+        let decomposed: String = text.nfkd().collect();
+        assert_eq!(
+            Normal::of(&decomposed).texts().next(),
+            Some(one[0]),
+            "{c:?}"
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn normalising_twice_is_normalising_once(text in "\\PC{0,40}") {

@@ -281,18 +281,13 @@ fn weight(left: u32, burst: u32) -> u8 {
 }
 
 fn give(shared: &Shared, to: Answering, verdict: Verdict) {
-    let (accepted, code) = match &verdict {
-        Verdict::Accepted(_) => (true, None),
-        Verdict::Refused(refused) => (false, Some(refused.code)),
+    let accepted = match &verdict {
+        Verdict::Accepted(_) => true,
+        Verdict::Refused(_) => false,
     };
     // Whoever waited may have given up: then the comment comes again, and is counted then.
-    if to.send(Ok(verdict)).is_ok() {
-        if accepted {
-            shared.stats.accepted.add(1);
-        }
-        if let Some(code) = code {
-            shared.stats.refuse(code);
-        }
+    if to.send(Ok(verdict)).is_ok() && accepted {
+        shared.stats.accepted.add(1);
     }
 }
 

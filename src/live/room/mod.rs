@@ -34,6 +34,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use self::actor::{Ask, Judge};
 use self::keeper::Keeper;
 use self::state::Shared;
+pub(super) use self::table::ROOM;
 use self::table::Table;
 use super::keywords::{self, Filter};
 use super::likes::{Added, Likes};
@@ -46,7 +47,7 @@ use super::wire::{Comment, Entry, Refused, Shown};
 use crate::config::{LiveSpec, RedisSettings};
 use crate::supervise::{self, Child, ChildSpec, ChildStatus, Tree};
 
-pub use self::stats::{Counter, REASONS, Stats};
+pub use self::stats::{Counter, Stats};
 
 /// Threads that room actors share. They wait for Redis most of their time; two keep a room that is busy with a
 /// long list of keywords from holding up all others.
@@ -228,9 +229,8 @@ impl Rooms {
 
     /// Takes `n` likes, which are in the room's next window. `false`: they are shed, since as many messages as may
     /// be wait for the room, or there is no room. Likes are not moderated: the total has no names, and whoever
-    /// calls has checked who `user` is and that `n` is within the limit of a message.
-    pub fn like(&self, room: &RoomId, user: &UserId, n: u32) -> bool {
-        let _ = user;
+    /// calls has checked that `n` is within the limit of a message.
+    pub fn like(&self, room: &RoomId, n: u32) -> bool {
         let shared = &self.0.shared;
         let queue = shared.spec.likes.queue;
         let added = self.0.table.with(shared, room, |seat| {

@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::live::wire::Reason;
-
 /// A counter.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -13,8 +11,6 @@ pub struct Counter(AtomicU64);
 pub struct Stats {
     /// Comments that were accepted.
     pub accepted: Counter,
-    /// Comments that were refused, by the reason's place in [`REASONS`].
-    refused: [Counter; REASONS.len()],
     /// Comments that were charged to this worker's own accounts, while Redis was away.
     pub limits_local: Counter,
     /// Rooms that are open now.
@@ -53,21 +49,6 @@ pub struct Stats {
     pub moderation_reread: Counter,
 }
 
-/// The reasons for which a room refuses a comment.
-pub const REASONS: [Reason; 11] = [
-    Reason::Malformed,
-    Reason::Empty,
-    Reason::TooLong,
-    Reason::BadStyle,
-    Reason::Keyword,
-    Reason::Muted,
-    Reason::Banned,
-    Reason::Silenced,
-    Reason::SlowMode,
-    Reason::RateLimited,
-    Reason::RoomBusy,
-];
-
 // === impl Counter ===
 
 impl Counter {
@@ -82,29 +63,5 @@ impl Counter {
 
     pub(super) fn sub(&self, n: u64) {
         self.0.fetch_sub(n, Ordering::Relaxed);
-    }
-}
-
-// === impl Stats ===
-
-impl Stats {
-    /// Comments that were refused for this reason.
-    pub fn refused(&self, reason: Reason) -> u64 {
-        let place = REASONS.iter().position(|r| *r == reason);
-        place
-            .and_then(|place| self.refused.get(place))
-            .map_or(0, Counter::get)
-    }
-
-    /// Comments that were refused.
-    pub fn refused_in_all(&self) -> u64 {
-        self.refused.iter().map(Counter::get).sum()
-    }
-
-    pub(super) fn refuse(&self, reason: Reason) {
-        let place = REASONS.iter().position(|r| *r == reason);
-        if let Some(counter) = place.and_then(|place| self.refused.get(place)) {
-            counter.add(1);
-        }
     }
 }

@@ -23,7 +23,7 @@ const EVICTED: usize = 8;
 const RESTARTS: u32 = u32::MAX;
 
 /// What the name of a room's actor begins with.
-pub(super) const ROOM: &str = "live/room/";
+pub(in crate::live) const ROOM: &str = "live/room/";
 
 /// A room and its actor.
 pub(super) struct Seat {

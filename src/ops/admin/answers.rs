@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{Shared, permit};
+use crate::live::lane;
+use crate::ops::LiveView;
 use crate::ops::metrics::CONTENT_TYPE;
 use crate::ops::view::{BranchView, ChildView, Resumed};
 use crate::supervise::Asked;
@@ -115,7 +117,11 @@ struct Ready {
 }
 
 async fn ready(shared: State) -> HttpResponse {
-    let unready = unready(shared.subject.branches(), &shared.subject.children());
+    let unready = unready(
+        shared.subject.branches(),
+        shared.subject.live().as_ref(),
+        &shared.subject.children(),
+    );
     let status = if unready.is_empty() {
         StatusCode::OK
     } else {
@@ -128,7 +134,11 @@ async fn ready(shared: State) -> HttpResponse {
     answer(status, &body)
 }
 
-fn unready(branches: Option<Vec<BranchView>>, children: &[ChildView]) -> Vec<Unready> {
+fn unready(
+    branches: Option<Vec<BranchView>>,
+    live: Option<&LiveView>,
+    children: &[ChildView],
+) -> Vec<Unready> {
     let Some(branches) = branches else {
         return vec![Unready {
             name: "twolane".to_owned(),
@@ -150,19 +160,32 @@ fn unready(branches: Option<Vec<BranchView>>, children: &[ChildView]) -> Vec<Unr
             });
             continue;
         }
-        let resting = children
-            .iter()
-            .filter(|c| branch.owns(c) && c.state != "running");
-        found.extend(resting.map(|c| Unready {
-            name: c.name.clone(),
-            state: c.state,
-            reason: match &c.last_exit {
-                Some(exit) => format!("its last run ended: {exit}"),
-                None => "it has not started yet".to_owned(),
-            },
+        found.extend(resting(children, |c| branch.owns(c)));
+    }
+    if let Some(live) = live {
+        found.extend(live.not_ready().map(|reason| Unready {
+            name: lane::NAME.to_owned(),
+            state: "starting",
+            reason: reason.to_owned(),
         }));
+        // A room that is between two incarnations is no reason to send nobody to the others.
+        found.extend(resting(children, |c| lane::owns(&c.name)));
     }
     found
+}
+
+/// Those of these actors that are not at work.
+fn resting(children: &[ChildView], mine: impl Fn(&ChildView) -> bool) -> Vec<Unready> {
+    let resting = children.iter().filter(|c| mine(c) && c.state != "running");
+    let unready = resting.map(|c| Unready {
+        name: c.name.clone(),
+        state: c.state,
+        reason: match &c.last_exit {
+            Some(exit) => format!("its last run ended: {exit}"),
+            None => "it has not started yet".to_owned(),
+        },
+    });
+    unready.collect()
 }
 
 #[derive(Serialize)]

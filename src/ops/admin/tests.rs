@@ -15,6 +15,7 @@ const TOKEN: &str = "0123456789abcdef";
 
 #[derive(Default)]
 struct Fake {
+    live: Option<LiveView>,
     branches: Option<Vec<BranchView>>,
     children: Vec<ChildView>,
     resumed: AtomicUsize,
@@ -30,7 +31,7 @@ impl Subject for Fake {
         self.children.clone()
     }
     fn live(&self) -> Option<LiveView> {
-        Some(LiveView::sample())
+        self.live.clone().or_else(|| Some(LiveView::sample()))
     }
     fn tree(&self) -> NodeView {
         let leaf = |child: &ChildView| NodeView {
@@ -144,6 +145,35 @@ async fn it_is_ready_only_when_every_branch_and_its_actors_are_at_work() {
     let (status, body) = get(&all, "/ready").await;
     assert_eq!(status, StatusCode::OK, "{body}");
     assert_eq!(body["ready"], true);
+}
+
+#[actix::test]
+async fn it_is_not_ready_without_nats_nor_without_a_part_of_the_live_lane() {
+    let mut fake = Fake {
+        branches: Some(vec![]),
+        children: vec![
+            child("live/comments", "running"),
+            child("live/likes", "waiting"),
+        ],
+        ..Fake::default()
+    };
+    let (status, body) = get(&Arc::new(fake), "/ready").await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(body["not_ready"][0]["name"], "live/likes");
+    for (connected, streams) in [(false, true), (true, false)] {
+        fake = Fake {
+            branches: Some(vec![]),
+            live: Some(LiveView {
+                connected,
+                streams,
+                ..LiveView::sample()
+            }),
+            ..Fake::default()
+        };
+        let (status, body) = get(&Arc::new(fake), "/ready").await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body["not_ready"][0]["name"], "live");
+    }
 }
 
 #[actix::test]

@@ -2,7 +2,7 @@
 
 use super::Read::{
     Build, Child, ChildState, Class, Counter, Gauge, Histogram, Live, LiveNow, Partition, Reasons,
-    State,
+    Refusals, State, Users,
 };
 use super::{Bounds, Metric};
 
@@ -181,6 +181,11 @@ pub(super) const TABLE: &[Metric] = &[
         read: Class(|c| c.counts.refused),
     },
     Metric {
+        name: "twolane_live_refusals_total",
+        help: "Messages that were not taken, by the reason code of the wire contract; those of no room or user are bad_name",
+        read: Refusals,
+    },
+    Metric {
         name: "twolane_live_shed_total",
         help: "What was given up since the worker had too much to do; never a comment",
         read: Class(|c| c.counts.shed),
@@ -241,6 +246,11 @@ pub(super) const TABLE: &[Metric] = &[
         read: Live(|l| l.overflowed),
     },
     Metric {
+        name: "twolane_live_users_total",
+        help: "Connections of users that NATS asked about: let in, refused for their token, or not answered since the server's and the settings' keys differ",
+        read: Users,
+    },
+    Metric {
         name: "twolane_live_connected",
         help: "1 while every connection to NATS holds",
         read: LiveNow(|l| f64::from(u8::from(l.connected))),
@@ -249,6 +259,21 @@ pub(super) const TABLE: &[Metric] = &[
         name: "twolane_live_overloaded",
         help: "1 while likes are shed since there is too much to do",
         read: LiveNow(|l| f64::from(u8::from(l.overloaded))),
+    },
+    Metric {
+        name: "twolane_live_comments_in_hand",
+        help: "Comments that this worker has in hand",
+        read: LiveNow(|l| l.comments_in_hand as f64),
+    },
+    Metric {
+        name: "twolane_live_comments_waiting",
+        help: "Comments that wait in LIVE_IN for this worker or another, as the last delivery said",
+        read: LiveNow(|l| l.comments_waiting as f64),
+    },
+    Metric {
+        name: "twolane_live_lag_seconds",
+        help: "Seconds by which the comments' thread is late; from 0.02 on likes are shed",
+        read: LiveNow(|l| l.lag_seconds),
     },
     Metric {
         name: "twolane_live_open_rooms",

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::rig::{Rig, room, spec, system, user};
+use super::rig::{Rig, room, spec, system};
 
 const FOR: Duration = Duration::from_secs(5);
 const THREADS: usize = 2;
@@ -21,15 +21,14 @@ fn likes_folded_per_second() {
             let rooms: Vec<_> = (0..ROOMS).map(|r| room(&format!("r{r}"))).collect();
             let start = Instant::now();
             let threads: Vec<_> = (0..THREADS)
-                .map(|t| {
+                .map(|_| {
                     let (worker, rooms) = (worker.clone(), rooms.clone());
                     std::thread::spawn(move || {
-                        let user = user(&format!("u{t}"));
                         let (mut sent, mut shed) = (0_u64, 0_u64);
                         while start.elapsed() < FOR {
                             for room in rooms.iter().cycle().take(1_000) {
                                 sent += 1;
-                                shed += u64::from(!worker.rooms.like(room, &user, n));
+                                shed += u64::from(!worker.rooms.like(room, n));
                             }
                         }
                         (sent, shed)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rig::{Rig, eventually, room, spec, system, user};
+use super::rig::{Rig, eventually, room, spec, system};
 
 #[test]
 fn an_idle_room_is_stopped_and_opens_again_with_its_total() {
@@ -13,7 +13,7 @@ fn an_idle_room_is_stopped_and_opens_again_with_its_total() {
         let worker = rig.worker().await;
         let room = room("r");
         for round in 1..=3 {
-            assert!(worker.rooms.like(&room, &user("u"), 5));
+            assert!(worker.rooms.like(&room, 5));
             assert_eq!(worker.rooms.stats().open.get(), 1);
             eventually("the room is stopped", async || {
                 worker.rooms.stats().open.get() == 0
@@ -44,7 +44,7 @@ fn with_as_many_rooms_as_may_be_idle_ones_make_way_and_none_that_has_work() {
         // Without Redis likes wait in their rooms, which so must stay.
         rig.redis.crash();
         let taken = (0..20)
-            .filter(|n| worker.rooms.like(&room(&format!("l{n}")), &user("u"), 1))
+            .filter(|n| worker.rooms.like(&room(&format!("l{n}")), 1))
             .count();
         assert_eq!(taken, 8);
         assert!(worker.rooms.stats().crowded.get() >= 12);
@@ -71,11 +71,11 @@ fn what_was_liked_before_a_stop_is_added_and_nothing_is_taken_after_it() {
         let worker = rig.worker().await;
         let room = room("r");
         for _ in 0..1_000 {
-            assert!(worker.rooms.like(&room, &user("u"), 3));
+            assert!(worker.rooms.like(&room, 3));
         }
         worker.rooms.stop().await;
         assert_eq!(rig.totals(&room).0, 3_000);
-        assert!(!worker.rooms.like(&room, &user("u"), 3));
+        assert!(!worker.rooms.like(&room, 3));
         assert!(worker.say_as(&room, "u", 1, "hello").await.is_err());
         let stats = worker.rooms.stats();
         assert_eq!(stats.likes_taken.get(), stats.likes_added.get());

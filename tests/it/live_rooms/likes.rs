@@ -11,9 +11,8 @@ use twolane::live::names::{self, RoomId};
 use twolane::live::wire::Likes;
 
 use super::lossy::Lossy;
-use super::rig::{Rig, Worker, eventually, room, spec, system, user};
+use super::rig::{Rig, Worker, eventually, room, spec, system};
 
-const USERS: u64 = 1_000;
 const TOTAL: u64 = 1_000_000;
 /// Likes that are given to a worker in one go, each from another user.
 const BLOCK: u64 = 1_000;
@@ -126,15 +125,9 @@ fn fast() -> twolane::config::LiveSpec {
     spec
 }
 
-/// Likes of as many users; returns how many were shed.
+/// So many likes, each for itself; returns how many were shed.
 fn like(worker: &Worker, room: &RoomId, n: u64) -> u64 {
-    (0..n)
-        .filter(|i| {
-            !worker
-                .rooms
-                .like(room, &user(&format!("u{}", i % USERS)), 1)
-        })
-        .count() as u64
+    (0..n).filter(|_| !worker.rooms.like(room, 1)).count() as u64
 }
 
 #[test]
@@ -292,19 +285,19 @@ fn a_window_whose_answer_is_lost_is_sent_again_and_added_once() {
         let lossy = Lossy::before(rig.redis.port());
         let worker = Worker::start(fast(), &lossy.url(), &rig.nats.url()).await;
         let room = room("r");
-        assert!(worker.rooms.like(&room, &user("u"), 5));
+        assert!(worker.rooms.like(&room, 5));
         eventually("the connection is made", async || {
             worker.rooms.stats().likes_added.get() == 5
         })
         .await;
         lossy.losing.store(true, Ordering::SeqCst);
-        assert!(worker.rooms.like(&room, &user("u"), 7));
+        assert!(worker.rooms.like(&room, 7));
         eventually("the answer is lost", async || {
             lossy.lost.load(Ordering::SeqCst) > 0
         })
         .await;
         assert_eq!(rig.totals(&room).0, 12, "it was executed");
-        assert!(worker.rooms.like(&room, &user("u"), 1));
+        assert!(worker.rooms.like(&room, 1));
         lossy.losing.store(false, Ordering::SeqCst);
         eventually("all are added", async || {
             worker.rooms.stats().likes_added.get() == 13
@@ -323,19 +316,19 @@ fn a_total_that_redis_lost_is_raised_to_what_was_told() {
         let (a, b) = (rig.worker().await, rig.worker().await);
         let room = room("r");
         for worker in [&a, &b] {
-            assert!(worker.rooms.like(&room, &user("u"), 100));
+            assert!(worker.rooms.like(&room, 100));
             let added = worker.rooms.stats();
             eventually("they are added", async || added.likes_added.get() == 100).await;
         }
         rig.redis.run::<()>(&["FLUSHALL"]);
-        assert!(b.rooms.like(&room, &user("u"), 1));
+        assert!(b.rooms.like(&room, 1));
         eventually("it is added", async || {
             b.rooms.stats().likes_added.get() == 101
         })
         .await;
         assert_eq!(rig.totals(&room).0, 201);
         // One who had heard less does not lower it.
-        assert!(a.rooms.like(&room, &user("u"), 1));
+        assert!(a.rooms.like(&room, 1));
         eventually("it is added", async || {
             a.rooms.stats().likes_added.get() == 101
         })

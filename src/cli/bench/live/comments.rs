@@ -23,6 +23,8 @@ use crate::live::streams::LIVE_OUT;
 const TEXT: &str = "前方高能!! this is the moment that everyone was waiting for";
 /// The authors' reply subject, in their own inbox.
 const ACKS: &str = "acks";
+/// The first comment is due so long after everything is ready.
+const AHEAD: Duration = Duration::from_millis(100);
 /// For so long nothing more has come after the last comment: what is missing is missing.
 const QUIET: Duration = Duration::from_secs(5);
 /// Between two looks whether everything has come.
@@ -96,9 +98,25 @@ struct Marked<'a> {
 /// # Errors
 /// Where a connection is lost.
 pub(super) async fn run(crowd: &Crowd, load: Load) -> anyhow::Result<Figures> {
+    // Everyone has subscribed before anything is due.
+    let mut feeds = Vec::with_capacity(crowd.viewers.len());
+    for (viewer, room) in crowd.viewers.iter().zip(crowd.rooms.iter().cycle()) {
+        let feed = viewer.client.subscribe(crowd.feed(room)).await?;
+        viewer.client.flush().await?;
+        feeds.push(feed);
+    }
+    let mut answers = Vec::new();
+    if crowd.way == Way::Lane {
+        for author in &crowd.authors {
+            let acks = author.client.subscribe(author.inbox(ACKS)).await?;
+            let refused = names::refused(&author.user);
+            let refused = author.client.subscribe(refused).await?;
+            author.client.flush().await?;
+            answers.push((acks, refused));
+        }
+    }
     let pace = Pace {
-        // Everyone has subscribed by then.
-        origin: Instant::now() + Duration::from_secs(1),
+        origin: Instant::now() + AHEAD,
         rate: load.rate,
         warm_up: load.warm_up,
         end: load.warm_up + load.length,
@@ -112,35 +130,24 @@ pub(super) async fn run(crowd: &Crowd, load: Load) -> anyhow::Result<Figures> {
         refused: AtomicU64::new(0),
     });
     let rooms = crowd.rooms.len();
-    let mut all = Vec::with_capacity(crowd.viewers.len());
+    let mut all = Vec::with_capacity(feeds.len());
     let mut tasks = Vec::new();
-    for (viewer, room) in crowd.viewers.iter().zip(crowd.rooms.iter().cycle()) {
-        let feed = viewer.client.subscribe(crowd.feed(room)).await?;
-        viewer.client.flush().await?;
+    for feed in feeds {
         let seen = Arc::new(Mutex::new(Seen::default()));
         all.push(Arc::clone(&seen));
         tasks.push(crowd.watching.spawn(watch(feed, seen, Arc::clone(&shared))));
     }
-    if crowd.way == Way::Lane {
-        for author in &crowd.authors {
-            let acks = author.client.subscribe(author.inbox(ACKS)).await?;
-            let refused = names::refused(&author.user);
-            let refused = author.client.subscribe(refused).await?;
-            author.client.flush().await?;
-            let counted = Arc::clone(&shared);
-            tasks.push(crowd.writing.spawn(acks.for_each(move |ack| {
-                counted.acknowledged(&ack);
-                ready(())
-            })));
-            let counted = Arc::clone(&shared);
-            tasks.push(crowd.writing.spawn(refused.for_each(move |_| {
-                counted.refused.fetch_add(1, Ordering::Relaxed);
-                ready(())
-            })));
-        }
-    }
-    if pace.origin < Instant::now() {
-        bail!("the viewers took longer to subscribe than they may: is the machine busy?");
+    for (acks, refused) in answers {
+        let counted = Arc::clone(&shared);
+        tasks.push(crowd.writing.spawn(acks.for_each(move |ack| {
+            counted.acknowledged(&ack);
+            ready(())
+        })));
+        let counted = Arc::clone(&shared);
+        tasks.push(crowd.writing.spawn(refused.for_each(move |_| {
+            counted.refused.fetch_add(1, Ordering::Relaxed);
+            ready(())
+        })));
     }
     let Paced { sent, lag } = write(crowd, pace).await?;
     let expected: u64 = (0..all.len())

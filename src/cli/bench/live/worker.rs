@@ -112,6 +112,9 @@ impl Worker {
     /// Lets it finish what it has in hand, and ends it.
     pub(super) async fn stop(self) {
         let mut child = self.child.into_inner();
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let asked = Command::new("kill").arg(self.pid.to_string()).status();
         let asked = asked.await.is_ok_and(|status| status.success());
         if asked && tokio::time::timeout(PATIENCE, child.wait()).await.is_ok() {
