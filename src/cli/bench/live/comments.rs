@@ -6,7 +6,7 @@
 use std::future::ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::{Context as _, bail};
 use async_nats::{Message, Subscriber};
@@ -46,6 +46,8 @@ pub(super) struct Load {
 pub(super) struct Figures {
     /// From the time at which a comment was due to its arrival, for each viewer, in microseconds.
     pub(super) latency: Histogram<u64>,
+    /// The parts of it, by the server's clock, which is this machine's; those of core NATS are empty.
+    pub(super) parts: Parts,
     /// The loader's own lateness, in microseconds.
     pub(super) lag: Histogram<u64>,
     /// Comments sent, those of the warm-up included.
@@ -66,6 +68,17 @@ pub(super) struct Figures {
     pub(super) foreign: u64,
 }
 
+/// Where the time goes, in microseconds.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    /// From the time at which a comment was due to its place in LIVE_IN, to the millisecond.
+    pub(super) stored: Histogram<u64>,
+    /// From there to its place in LIVE_OUT: the worker's part.
+    pub(super) shown: Histogram<u64>,
+    /// From there to a viewer.
+    pub(super) seen: Histogram<u64>,
+}
+
 /// What one viewer saw.
 #[derive(Debug, Default)]
 struct Seen {
@@ -81,7 +94,9 @@ struct Seen {
 struct Shared {
     way: Way,
     pace: Pace,
-    latency: Mutex<Histogram<u64>>,
+    /// The pace's origin by the clock on the wall, since 1970.
+    began: Duration,
+    latency: Mutex<(Histogram<u64>, Parts)>,
     received: AtomicU64,
     acknowledged: AtomicU64,
     refused: AtomicU64,
@@ -91,6 +106,17 @@ struct Shared {
 struct Marked<'a> {
     #[serde(borrow)]
     cid: &'a str,
+    /// When LIVE_IN took it, in milliseconds since 1970.
+    #[serde(default)]
+    ctime: u64,
+}
+
+/// What a frame says of its comment.
+#[derive(Debug, PartialEq, Eq)]
+struct Mark {
+    n: u64,
+    due: Duration,
+    ctime: Duration,
 }
 
 /// Sends, waits for what is on its way, and says what came of it.
@@ -124,7 +150,8 @@ pub(super) async fn run(crowd: &Crowd, load: Load) -> anyhow::Result<Figures> {
     let shared = Arc::new(Shared {
         way: crowd.way,
         pace,
-        latency: Mutex::new(micros()?),
+        began: UNIX_EPOCH.elapsed()? + pace.origin.saturating_duration_since(Instant::now()),
+        latency: Mutex::new((micros()?, Parts::new()?)),
         received: AtomicU64::new(0),
         acknowledged: AtomicU64::new(0),
         refused: AtomicU64::new(0),
@@ -157,8 +184,10 @@ pub(super) async fn run(crowd: &Crowd, load: Load) -> anyhow::Result<Figures> {
     for task in tasks {
         task.abort();
     }
+    let (latency, parts) = shared.latency().clone();
     let mut figures = Figures {
-        latency: shared.latency().clone(),
+        latency,
+        parts,
         lag,
         sent,
         acknowledged: shared.acknowledged.load(Ordering::Relaxed),
@@ -231,43 +260,60 @@ async fn watch(mut feed: Subscriber, seen: Arc<Mutex<Seen>>, shared: Arc<Shared>
         let mark = mark(&message.payload);
         let sequence = match shared.way {
             Way::Lane => sequence(&message),
-            Way::Core => Some((0, 0)),
+            Way::Core => Some((0, 0, Duration::ZERO)),
         };
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let (Some((n, due)), Some((at, before))) = (mark, sequence) else {
+        let (Some(mark), Some((at, before, shown))) = (mark, sequence) else {
             seen.foreign += 1;
             continue;
         };
         if shared.way == Way::Lane {
             seen.follows(at, before);
         }
-        if !seen.note(n) {
+        if !seen.note(mark.n) {
             continue;
         }
         drop(seen);
         shared.received.fetch_add(1, Ordering::Relaxed);
-        if due >= shared.pace.warm_up {
-            shared
-                .latency()
-                .saturating_record(whole(now.saturating_sub(due)));
+        if mark.due >= shared.pace.warm_up {
+            let mut latency = shared.latency();
+            latency
+                .0
+                .saturating_record(whole(now.saturating_sub(mark.due)));
+            if shared.way == Way::Lane {
+                let wall = |since_origin: Duration| shared.began + since_origin;
+                let mut note = |part: fn(&mut Parts) -> &mut Histogram<u64>, from, to: Duration| {
+                    part(&mut latency.1).saturating_record(whole(to.saturating_sub(from)));
+                };
+                note(|p| &mut p.stored, wall(mark.due), mark.ctime);
+                note(|p| &mut p.shown, mark.ctime, shown);
+                note(|p| &mut p.seen, shown, wall(now));
+            }
         }
     }
 }
 
-/// Number and due time of a comment.
-fn mark(payload: &[u8]) -> Option<(u64, Duration)> {
+/// What a comment says of itself.
+fn mark(payload: &[u8]) -> Option<Mark> {
     let marked: Marked = serde_json::from_slice(payload).ok()?;
     let (n, due) = marked.cid.split_once('.')?;
-    Some((n.parse().ok()?, Duration::from_micros(due.parse().ok()?)))
+    Some(Mark {
+        n: n.parse().ok()?,
+        due: Duration::from_micros(due.parse().ok()?),
+        ctime: Duration::from_millis(marked.ctime),
+    })
 }
 
-/// The place of a frame in LIVE_OUT, and of the room's one before it; `None` where the server did not write it.
-fn sequence(message: &Message) -> Option<(u64, u64)> {
+/// The place of a frame in LIVE_OUT, that of the room's one before it, and when it came there, since 1970; `None` where
+/// the server did not write it.
+fn sequence(message: &Message) -> Option<(u64, u64, Duration)> {
     let headers = message.headers.as_ref()?;
     let text = |name: &str| headers.get_last(name).map(|value| value.as_str());
     let number = |name: &str| text(name)?.parse().ok();
     (text("Nats-Stream")? == LIVE_OUT).then_some(())?;
-    Some((number("Nats-Sequence")?, number("Nats-Last-Sequence")?))
+    let at: jiff::Timestamp = text("Nats-Time-Stamp")?.parse().ok()?;
+    let at = Duration::try_from(at.as_duration()).ok()?;
+    Some((number("Nats-Sequence")?, number("Nats-Last-Sequence")?, at))
 }
 
 // === impl Seen ===
@@ -297,10 +343,22 @@ impl Seen {
     }
 }
 
+// === impl Parts ===
+
+impl Parts {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            stored: micros()?,
+            shown: micros()?,
+            seen: micros()?,
+        })
+    }
+}
+
 // === impl Shared ===
 
 impl Shared {
-    fn latency(&self) -> std::sync::MutexGuard<'_, Histogram<u64>> {
+    fn latency(&self) -> std::sync::MutexGuard<'_, (Histogram<u64>, Parts)> {
         self.latency.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -358,8 +416,13 @@ mod tests {
 
     #[test]
     fn a_comment_says_when_it_was_due() {
-        let entry = br#"{"type":"comment","id":"1","cid":"17.250000"}"#;
-        assert_eq!(mark(entry), Some((17, Duration::from_millis(250))));
+        let entry = br#"{"type":"comment","id":"1","cid":"17.250000","ctime":1764030630123}"#;
+        let expected = Mark {
+            n: 17,
+            due: Duration::from_millis(250),
+            ctime: Duration::from_millis(1_764_030_630_123),
+        };
+        assert_eq!(mark(entry), Some(expected));
         assert_eq!(mark(br#"{"type":"recall","id":"1"}"#), None);
     }
 }

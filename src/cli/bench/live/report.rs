@@ -77,13 +77,20 @@ fn ms(histogram: &Histogram<u64>, quantile: f64) -> f64 {
 /// The figures, the most important first.
 pub(super) fn json(m: &Measured) -> Value {
     let lane = &m.lane;
-    let of = |figures: &Figures, quantile| round(ms(&figures.latency, quantile), 3);
+    let part = |part: &Histogram<u64>, quantile| round(ms(part, quantile), 3);
+    let of = |figures: &Figures, quantile| part(&figures.latency, quantile);
     let core = |quantile| m.core.as_ref().map(|core| of(core, quantile));
     json!({
         "comment_p99_ms": of(lane, 0.99),
         "comment_p50_ms": of(lane, 0.5),
         "comment_p999_ms": of(lane, 0.999),
         "comment_max_ms": round(lane.latency.max() as f64 / 1e3, 3),
+        "to_live_in_p50_ms": part(&lane.parts.stored, 0.5),
+        "to_live_in_p99_ms": part(&lane.parts.stored, 0.99),
+        "to_live_out_p50_ms": part(&lane.parts.shown, 0.5),
+        "to_live_out_p99_ms": part(&lane.parts.shown, 0.99),
+        "to_viewer_p50_ms": part(&lane.parts.seen, 0.5),
+        "to_viewer_p99_ms": part(&lane.parts.seen, 0.99),
         "schedule_lag_p99_ms": round(ms(&lane.lag, 0.99), 3),
         "void": m.void(),
         "comments_per_s": m.rate,
@@ -137,6 +144,20 @@ pub(super) fn text(m: &Measured) -> String {
             cell(goal),
             cell(goal.map(|goal| measured / goal)),
             cell(core)
+        );
+    }
+    for (name, part) in [
+        ("  due to LIVE_IN, p99, ms", &lane.parts.stored),
+        ("  LIVE_IN to LIVE_OUT, p99", &lane.parts.shown),
+        ("  LIVE_OUT to viewer, p99", &lane.parts.seen),
+    ] {
+        let _ = writeln!(
+            out,
+            "{name:<28}{:>12.2}{:>12}{:>9}{:>12}",
+            ms(part, 0.99),
+            "-",
+            "-",
+            "-"
         );
     }
     let likes = [
@@ -217,6 +238,7 @@ pub(super) fn text(m: &Measured) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::comments::Parts;
     use super::super::pace::micros;
     use super::*;
 
@@ -227,6 +249,7 @@ mod tests {
         late.saturating_record(lag);
         Figures {
             latency,
+            parts: Parts::new().unwrap(),
             lag: late,
             sent: 100,
             acknowledged: 100,
