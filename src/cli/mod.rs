@@ -8,6 +8,7 @@ mod dead;
 pub mod demo;
 mod reference;
 mod run;
+mod status;
 mod token;
 mod validate;
 
@@ -42,6 +43,18 @@ enum Command {
     Validate(validate::Args),
     /// Look at dead letters, and write them into their sinks again
     Dead(dead::Args),
+    /// Whether a running process is ready, and what its branches do
+    Status(status::Args),
+    /// The partitions that a running process owns, and how far it is in each
+    Lag(status::Args),
+    /// The supervision tree of a running process
+    Actors(status::Args),
+    /// What the live lane of a running process does
+    Rooms(status::Args),
+    /// Let a halted branch of a running process start anew
+    Resume(status::Branch),
+    /// Make an actor of a running process anew
+    Restart(status::Actor),
     /// Print a token for the live lane, for development
     Token(token::Args),
     /// Measure the lane beside what its servers can take, on this machine
@@ -59,6 +72,12 @@ pub fn main() -> ExitCode {
         Command::Demo(args) => demo::run::run(&args),
         Command::Validate(args) => validate::run(&args, &options),
         Command::Dead(args) => dead::run(&args, &options),
+        Command::Status(args) => status::status(&args, &options),
+        Command::Lag(args) => status::lag(&args, &options),
+        Command::Actors(args) => status::actors(&args, &options),
+        Command::Rooms(args) => status::rooms(&args, &options),
+        Command::Resume(args) => status::resume(&args, &options),
+        Command::Restart(args) => status::restart(&args, &options),
         Command::Token(args) => token::run(&args, &options),
         Command::Bench(args) => bench::run(&args),
         Command::Reference(args) => reference::run(&args),

@@ -2,6 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
+//! | `GET /` | a page for operators that shows all of this, and asks again every two seconds |
 //! | `GET /live` | 200 while the process serves |
 //! | `GET /ready` | 200 when every branch and each of its actors, and the live lane where it runs, is at work, else 503 with which is not, and why |
 //! | `GET /metrics` | OpenMetrics text |
@@ -15,12 +16,13 @@
 //! Reading is open to whoever reaches the address (it shows names, numbers and reasons, no rows and no
 //! credentials). What changes something carries the token of `admin.token` as `Authorization: Bearer …`; without
 //! a configured token it is refused. A resume needs no token from the machine itself, whatever the address listens
-//! on; what a proxy on this machine passes on counts as from here. All of it is refused with an `Origin` header,
-//! which every browser sends with a POST: a page that an operator happens to have open must not be able to change
-//! anything.
+//! on; what a proxy on this machine passes on counts as from here. All of it is refused with the `Origin` of another
+//! page, which every browser sends with a POST: a page that an operator happens to have open must not be able to change
+//! anything. The operator's own page may, with the token.
 
 mod answers;
 mod chaos;
+mod page;
 mod permit;
 
 use std::io::ErrorKind;
@@ -94,7 +96,7 @@ pub fn serve(settings: &AdminSettings, subject: Arc<dyn Subject>) -> Result<Admi
             tracing::error!(%addr, "the admin address is not served any more: {e}");
         }
     });
-    tracing::info!("admin address: http://{addr}/pipelines");
+    tracing::info!("admin address: http://{addr}/");
     Ok(AdminServer {
         addr,
         handle,

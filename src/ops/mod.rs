@@ -16,3 +16,13 @@ pub use live::{ClassView, LiveParts, LiveView, UsersView};
 pub use view::{
     BranchView, BufferView, ChildView, HistogramView, PartitionView, RecordsView, Resumed, Subject,
 };
+
+/// What is shown, for tests of whoever reads it.
+#[cfg(test)]
+pub(crate) mod view_testing {
+    pub(crate) use super::view::testing::{branch, child};
+
+    pub(crate) fn live() -> super::LiveView {
+        super::LiveView::sample()
+    }
+}

@@ -6,14 +6,15 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Shared, permit};
+use super::{Shared, page, permit};
 use crate::live::lane;
 use crate::ops::LiveView;
 use crate::ops::metrics::CONTENT_TYPE;
 use crate::ops::view::{BranchView, ChildView, Resumed};
 use crate::supervise::Asked;
 
-const PATHS: [&str; 11] = [
+const PATHS: [&str; 12] = [
+    "GET /",
     "GET /live",
     "GET /ready",
     "GET /metrics",
@@ -30,8 +31,8 @@ const PATHS: [&str; 11] = [
 pub(super) type State = web::Data<Shared>;
 
 pub(super) fn routes(config: &mut web::ServiceConfig) {
-    let read = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
     config
+        .configure(page::routes)
         .service(only("/live", "GET", read().to(live)))
         .service(only("/ready", "GET", read().to(ready)))
         .service(only("/metrics", "GET", read().to(metrics)))
@@ -53,7 +54,11 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .default_service(web::to(unknown));
 }
 
-fn only(path: &'static str, allowed: &'static str, route: Route) -> Resource {
+pub(super) fn read() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+pub(super) fn only(path: &'static str, allowed: &'static str, route: Route) -> Resource {
     let other = move |method: Method| async move {
         let mut answer = error(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{self, HeaderMap};
+use actix_web::http::header::{self, HeaderMap, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest as _, Sha256};
 
@@ -29,7 +29,7 @@ pub(super) fn token(request: &HttpRequest, token: Option<&Secret>) -> Result<(),
 }
 
 fn carries(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), Refused> {
-    if headers.contains_key(header::ORIGIN) {
+    if headers.contains_key(header::ORIGIN) && !own(headers) {
         return Err(Refused::Page);
     }
     let token = token.ok_or(Refused::NoToken)?;
@@ -40,6 +40,23 @@ fn carries(headers: &HeaderMap, token: Option<&Secret>) -> Result<(), Refused> {
     } else {
         Err(Refused::Wrong)
     }
+}
+
+/// Whether a browser says that the request comes out of the page that this address serves. Where another name leads here,
+/// the token is still what counts: no browser adds it by itself.
+fn own(headers: &HeaderMap) -> bool {
+    let text = |name| {
+        headers
+            .get(name)
+            .and_then(|v: &HeaderValue| v.to_str().ok())
+    };
+    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else {
+        return false;
+    };
+    let from = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    from.is_some_and(|from| from.eq_ignore_ascii_case(host))
 }
 
 /// Compares in a time that says nothing of where, or by how much, the two differ: their digests are of one
@@ -63,7 +80,7 @@ impl Refused {
         match self {
             Self::Page => answers::error(
                 StatusCode::FORBIDDEN,
-                "web pages may not change anything: send the request without an Origin header",
+                "other web pages may not change anything: send the request without an Origin header",
             ),
             Self::NoToken => answers::error(
                 StatusCode::FORBIDDEN,
@@ -153,9 +170,30 @@ mod tests {
                 "{wrong}"
             );
         }
-        let mut page = right;
-        page.insert(header::ORIGIN, "http://example.com".parse().unwrap());
-        assert_eq!(carries(&page, Some(&token)), Err(Refused::Page));
+        let page = |origin: &str, token: &str| {
+            let mut page = with(token);
+            page.insert(header::HOST, "127.0.0.1:9464".parse().unwrap());
+            page.insert(header::ORIGIN, origin.parse().unwrap());
+            page
+        };
+        let right = "Bearer 0123456789abcdef";
+        for other in [
+            "http://example.com",
+            "null",
+            "http://127.0.0.1:9465",
+            "http://127.0.0.1:9464.example.com",
+        ] {
+            assert_eq!(
+                carries(&page(other, right), Some(&token)),
+                Err(Refused::Page)
+            );
+        }
+        let own = "http://127.0.0.1:9464";
+        assert_eq!(carries(&page(own, right), Some(&token)), Ok(()));
+        assert_eq!(
+            carries(&page(own, "Bearer 1"), Some(&token)),
+            Err(Refused::Wrong)
+        );
     }
 
     #[test]

@@ -293,7 +293,7 @@ async fn failures_are_planned_only_where_that_is_allowed_and_only_at_steps_that_
 #[actix::test]
 async fn an_unknown_path_names_the_known_ones_and_a_wrong_method_the_right_one() {
     let subject = two();
-    let (status, body) = get(&subject, "/").await;
+    let (status, body) = get(&subject, "/nowhere").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     let known: Vec<&str> = body["paths"]
         .as_array()
@@ -315,6 +315,29 @@ async fn an_unknown_path_names_the_known_ones_and_a_wrong_method_the_right_one()
     .await;
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert!(body.contains("takes POST, not GET"), "{body}");
+}
+
+#[actix::test]
+async fn the_page_needs_nothing_but_this_address_and_may_not_be_framed() {
+    let subject: Arc<dyn Subject> = two();
+    let app = App::new()
+        .app_data(shared(subject, None))
+        .configure(answers::routes);
+    let app = init_service(app).await;
+    for (path, kind) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+    ] {
+        let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
+        assert_eq!(header("content-type"), kind);
+        assert!(header("content-security-policy").contains("frame-ancestors 'none'"));
+        let body = read_body(response).await;
+        let text = std::str::from_utf8(&body).unwrap();
+        assert!(!text.contains("://"), "{path} names another address");
+    }
 }
 
 #[actix::test]

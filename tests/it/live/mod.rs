@@ -4,6 +4,7 @@ mod comments;
 mod dead;
 mod faults;
 mod history;
+mod likes;
 mod overload;
 mod proxy;
 mod rig;

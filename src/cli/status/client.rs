@@ -1,0 +1,137 @@
+//! Asks an admin address.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use reqwest::{StatusCode, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::config::{AdminSettings, Secret};
+
+/// Answers come within milliseconds; a process that takes longer is in trouble itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// One admin address.
+#[derive(Debug)]
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: Option<Secret>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: String,
+}
+
+// === impl Client ===
+
+impl Client {
+    /// For the process at `asked`, else at the settings' address.
+    ///
+    /// # Errors
+    /// Where that is no address.
+    pub(super) fn new(asked: Option<&str>, settings: &AdminSettings) -> anyhow::Result<Self> {
+        let address = match asked {
+            Some(address) => address.to_owned(),
+            None => here(settings.listen).to_string(),
+        };
+        let base = Url::parse(&format!("http://{address}/"));
+        let base = base.with_context(|| format!("--admin {address:?} is no HOST:PORT"))?;
+        let http = reqwest::Client::builder().timeout(PATIENCE).no_proxy();
+        Ok(Self {
+            http: http.build().context("no HTTP client")?,
+            base,
+            token: settings.token.clone(),
+        })
+    }
+
+    /// What a path says, and the same as it was answered. 503 is an answer: not ready.
+    ///
+    /// # Errors
+    /// Where nobody answers, or refuses.
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<(T, String)> {
+        let asked = self.base.join(path)?;
+        let answer = self.http.get(asked.clone()).send().await;
+        let answer = answer.map_err(|why| self.nobody(&why))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|why| self.nobody(&why))?;
+        if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {
+            bail!("{asked}: {}", sentence(&text));
+        }
+        let read = serde_json::from_str(&text)
+            .with_context(|| format!("{asked} answers nothing that this version knows: is it a twolane of another version?"))?;
+        Ok((read, text))
+    }
+
+    /// Changes something; the segments of the path are escaped.
+    ///
+    /// # Errors
+    /// Where nobody answers, or refuses.
+    pub(super) async fn post(&self, path: &[&str]) -> anyhow::Result<String> {
+        let mut asked = self.base.clone();
+        if let Ok(mut segments) = asked.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        let mut request = self.http.post(asked.clone());
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
+        let answer = request.send().await.map_err(|why| self.nobody(&why))?;
+        let status = answer.status();
+        let text = answer.text().await.map_err(|why| self.nobody(&why))?;
+        if status.is_success() {
+            Ok(text)
+        } else {
+            Err(anyhow!("{asked}: {}", sentence(&text)))
+        }
+    }
+
+    fn nobody(&self, why: &reqwest::Error) -> anyhow::Error {
+        let why = if why.is_timeout() {
+            format!("no answer within {PATIENCE:?}")
+        } else {
+            "nobody listens there".to_owned()
+        };
+        anyhow!(
+            "{}: {why}. Is `twolane run` at work, and is this its admin.listen? Name another one with --admin HOST:PORT",
+            self.base
+        )
+    }
+}
+
+/// An address that listens everywhere is asked on the loopback.
+fn here(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        ip if !ip.is_unspecified() => ip,
+        IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    SocketAddr::new(ip, listen.port())
+}
+
+/// The sentence of a refusal.
+fn sentence(text: &str) -> String {
+    match serde_json::from_str::<Refused>(text) {
+        Ok(refused) => refused.error,
+        Err(_) => text.trim().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_listens_everywhere_is_asked_here() {
+        for (listen, asked) in [
+            ("0.0.0.0:9464", "127.0.0.1:9464"),
+            ("[::]:1", "[::1]:1"),
+            ("10.0.0.5:2", "10.0.0.5:2"),
+        ] {
+            assert_eq!(here(listen.parse().unwrap()).to_string(), asked);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! `twolane status`, `lag`, `actors`, `rooms`, `resume` and `restart`: a running process seen and steered through its admin
+//! address, as its page shows it.
+//!
+//! Exit codes: 0 all is well; 1 it is not (not ready, halted, refused), or nobody answers.
+
+mod client;
+mod shapes;
+mod table;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+
+use self::client::Client;
+use self::shapes::{Live, Node, Pipeline, Ready};
+use self::table::{Table, count, seconds};
+use super::WRONG_INPUT;
+use crate::config::{self, LoadOptions};
+
+/// Which process, and how it is shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The admin address of the process [default: admin.listen of the settings]
+    #[arg(long, value_name = "HOST:PORT")]
+    admin: Option<String>,
+    /// Print what the process answers, as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A branch of a process.
+#[derive(Debug, clap::Args)]
+pub(super) struct Branch {
+    #[command(flatten)]
+    of: Args,
+    /// The pipeline
+    pipeline: String,
+    /// Its sink's name
+    sink: String,
+}
+
+/// An actor or a supervisor of a process.
+#[derive(Debug, clap::Args)]
+pub(super) struct Actor {
+    #[command(flatten)]
+    of: Args,
+    /// Its name, as `twolane actors` shows it
+    actor: String,
+}
+
+/// Whether it is ready, and each branch in a line.
+pub(super) fn status(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
+    ask(args, options, async |client| {
+        let (ready, is) = client.get::<Ready>("ready").await?;
+        let (pipelines, all) = client.get::<Vec<Pipeline>>("pipelines").await?;
+        if args.json {
+            print(&format!(
+                "{{\"ready\": {},\n\"pipelines\": {}}}\n",
+                is.trim(),
+                all.trim()
+            ))?;
+        } else {
+            let mut table = Table::new(&[
+                "BRANCH",
+                "STATE",
+                "LAG",
+                "FRESHNESS",
+                "P99",
+                "DEAD",
+                "RETRIED",
+                "WHY",
+            ]);
+            for branch in pipelines.iter().flat_map(|p| &p.branches) {
+                table.row([
+                    branch.group.clone(),
+                    branch.state.clone(),
+                    count(branch.lag),
+                    seconds(branch.last_freshness_seconds),
+                    seconds(branch.freshness_seconds.p99),
+                    count(Some(branch.records.dead_lettered)),
+                    count(Some(branch.retried)),
+                    branch.reason.clone().unwrap_or_default(),
+                ]);
+            }
+            print(&table.text())?;
+            for unready in &ready.not_ready {
+                eprintln!(
+                    "not ready: {} is {}: {}",
+                    unready.name, unready.state, unready.reason
+                );
+            }
+        }
+        Ok(ready.ready)
+    })
+}
+
+/// The partitions of this process.
+pub(super) fn lag(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
+    ask(args, options, async |client| {
+        let (pipelines, all) = client.get::<Vec<Pipeline>>("pipelines").await?;
+        if args.json {
+            print(&all)?;
+            return Ok(true);
+        }
+        let mut table = Table::new(&[
+            "BRANCH",
+            "TOPIC",
+            "PARTITION",
+            "END",
+            "WATERMARK",
+            "COMMITTED",
+            "LAG",
+        ]);
+        for pipeline in &pipelines {
+            for branch in &pipeline.branches {
+                for p in &branch.partitions {
+                    table.row([
+                        branch.group.clone(),
+                        pipeline.topic.clone(),
+                        p.partition.to_string(),
+                        count(Some(p.end)),
+                        count(p.watermark),
+                        count(p.committed),
+                        count(p.lag),
+                    ]);
+                }
+            }
+        }
+        print(&table.text())?;
+        Ok(true)
+    })
+}
+
+/// The supervision tree.
+pub(super) fn actors(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
+    ask(args, options, async |client| {
+        let (tree, all) = client.get::<Node>("actors").await?;
+        if args.json {
+            print(&all)?;
+            return Ok(true);
+        }
+        let mut table = Table::new(&[
+            "ACTOR",
+            "STATE",
+            "SINCE",
+            "RESTARTS",
+            "QUEUE",
+            "PROGRESS",
+            "LAST EXIT",
+        ]);
+        tree.each(0, &mut |node, depth| {
+            table.row([
+                format!("{}{}", "  ".repeat(depth), node.name),
+                node.state.clone(),
+                seconds(Some(node.since_seconds)),
+                count(Some(node.restarts)),
+                count(node.queue),
+                seconds(node.progress.as_ref().map(|p| p.age_seconds)),
+                node.last_exit.clone().unwrap_or_default(),
+            ]);
+            if node.more > 0 {
+                let more = format!("{}and {} more", "  ".repeat(depth + 1), node.more);
+                table.row([
+                    more,
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                    String::new(),
+                ]);
+            }
+        });
+        print(&table.text())?;
+        Ok(true)
+    })
+}
+
+/// The live lane.
+pub(super) fn rooms(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
+    ask(args, options, async |client| {
+        let (live, all) = client.get::<Live>("rooms").await?;
+        if args.json {
+            print(&all)?;
+            return Ok(live.connected);
+        }
+        let mut table = Table::new(&[
+            "CLASS",
+            "RECEIVED",
+            "ACCEPTED",
+            "REFUSED",
+            "SHED",
+            "DUPLICATE",
+            "DEAD",
+            "REDELIVERED",
+        ]);
+        for class in &live.classes {
+            let counts = [
+                class.received,
+                class.accepted,
+                class.refused,
+                class.shed,
+                class.duplicate,
+                class.dead_lettered,
+                class.redelivered,
+            ];
+            let counts = counts.map(|n| count(Some(n)));
+            let [
+                received,
+                accepted,
+                refused,
+                shed,
+                duplicate,
+                dead,
+                redelivered,
+            ] = counts;
+            table.row([
+                class.class.clone(),
+                received,
+                accepted,
+                refused,
+                shed,
+                duplicate,
+                dead,
+                redelivered,
+            ]);
+        }
+        let mut text = table.text();
+        text += &format!(
+            "\n{} rooms are open; {}; {} comments wait{}.\n",
+            live.open_rooms,
+            if live.connected {
+                "connected to NATS"
+            } else {
+                "NOT connected to NATS"
+            },
+            live.comments_waiting,
+            if live.overloaded {
+                "; overloaded: likes are shed"
+            } else {
+                ""
+            },
+        );
+        print(&text)?;
+        Ok(live.connected)
+    })
+}
+
+/// Lets a halted branch start anew.
+pub(super) fn resume(args: &Branch, options: &LoadOptions) -> anyhow::Result<ExitCode> {
+    ask(&args.of, options, async |client| {
+        let path = ["pipelines", &args.pipeline, &args.sink, "resume"];
+        print(&client.post(&path).await?)?;
+        Ok(true)
+    })
+}
+
+/// Makes an actor anew.
+pub(super) fn restart(args: &Actor, options: &LoadOptions) -> anyhow::Result<ExitCode> {
+    ask(&args.of, options, async |client| {
+        let mut path = vec!["actors"];
+        path.extend(args.actor.split('/'));
+        path.push("restart");
+        print(&client.post(&path).await?)?;
+        Ok(true)
+    })
+}
+
+fn ask(
+    args: &Args,
+    options: &LoadOptions,
+    what: impl AsyncFnOnce(&Client) -> anyhow::Result<bool>,
+) -> anyhow::Result<ExitCode> {
+    let settings = match config::load_settings(options) {
+        Ok(settings) => settings,
+        Err(problems) => {
+            eprintln!("{problems}");
+            return Ok(ExitCode::from(WRONG_INPUT));
+        }
+    };
+    let client = Client::new(args.admin.as_deref(), &settings.admin)?;
+    let well = actix::System::new().block_on(what(&client))?;
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    let written = std::io::stdout().lock().write_all(text.as_bytes());
+    written.context("cannot write the answer")
+}
