@@ -5,6 +5,6 @@ mod dead;
 mod faults;
 mod history;
 mod proxy;
-mod rig;
+pub mod rig;
 mod speed;
 mod worker;
