@@ -13,9 +13,6 @@ use super::admit::{self, Head, Refusal};
 use super::hub::Hub;
 use super::{page, post};
 
-/// The most bytes of a body: a notification, and what is around it.
-const BODY: usize = post::LARGEST + 4_096;
-
 /// A refusal as an answer.
 pub(super) fn refused(refusal: &Refusal) -> HttpResponse {
     HttpResponse::build(refusal.status)
@@ -27,7 +24,6 @@ pub(super) fn refused(refusal: &Refusal) -> HttpResponse {
 /// The paths.
 pub(super) fn routes(config: &mut web::ServiceConfig) {
     config
-        .app_data(web::PayloadConfig::new(BODY))
         .route("/v1/rooms/{room}/ws", web::get().to(socket))
         .route("/v1/notifications", web::post().to(post::post))
         .route("/rooms/{room}", web::get().to(page::room))

@@ -20,7 +20,9 @@ use crate::config::Secret;
 use crate::live::names::{self, UserId};
 
 /// The largest payload: a phone's push message has 4 KiB, and four times that is a page of text.
-pub(super) const LARGEST: usize = 16 << 10;
+const LARGEST: usize = 16 << 10;
+/// The most bytes of a body: a payload, and what is around it.
+const BODY: usize = LARGEST + 4_096;
 /// The longest id.
 const LONGEST_ID: usize = 64;
 
@@ -36,9 +38,9 @@ struct Notification<'a> {
 pub(super) async fn post(
     hub: web::Data<Hub>,
     request: HttpRequest,
-    body: web::Bytes,
+    body: web::Payload,
 ) -> HttpResponse {
-    match take(&hub, &request, &body).await {
+    match take(&hub, &request, body).await {
         Ok((seq, duplicate)) => {
             count(&hub.tally.notifications);
             HttpResponse::Created().json(serde_json::json!({ "seq": seq, "duplicate": duplicate }))
@@ -54,7 +56,11 @@ pub(super) async fn post(
     }
 }
 
-async fn take(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Result<(u64, bool), Refusal> {
+async fn take(
+    hub: &Hub,
+    request: &HttpRequest,
+    body: web::Payload,
+) -> Result<(u64, bool), Refusal> {
     let given = request.headers().get(header::AUTHORIZATION);
     let given = given.and_then(|v| v.as_bytes().strip_prefix(b"Bearer "));
     if !is_known(given.unwrap_or_default(), &hub.settings.api_keys) {
@@ -65,7 +71,18 @@ async fn take(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Result<(u64, boo
         ));
     }
     let malformed = |why: String| wrong(StatusCode::BAD_REQUEST, "malformed", &why);
-    let notification: Notification = serde_json::from_slice(body).map_err(|e| {
+    // Only a service with a key is listened to, and not for longer than a head may take.
+    let time = hub.settings.handshake_timeout;
+    let body = match tokio::time::timeout(time, body.to_bytes_limited(BODY)).await {
+        Ok(Ok(Ok(body))) => body,
+        Ok(Ok(Err(why))) => return Err(malformed(why.to_string())),
+        Ok(Err(_)) => return Err(too_large(BODY)),
+        Err(_) => {
+            let why = format!("the body did not come within {time:?}");
+            return Err(wrong(StatusCode::REQUEST_TIMEOUT, "late", &why));
+        }
+    };
+    let notification: Notification = serde_json::from_slice(&body).map_err(|e| {
         malformed(format!(
             r#"a notification is {{"user": "…", "payload": …, "id": "…"}}: {e}"#
         ))
@@ -74,11 +91,7 @@ async fn take(hub: &Hub, request: &HttpRequest, body: &[u8]) -> Result<(u64, boo
         .map_err(|why| wrong(StatusCode::BAD_REQUEST, "bad_name", &why.to_string()))?;
     let payload = notification.payload.get();
     if payload.len() > LARGEST {
-        let why = format!(
-            "the payload has {} bytes, and {LARGEST} are the most",
-            payload.len()
-        );
-        return Err(wrong(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &why));
+        return Err(too_large(LARGEST));
     }
     let mut message = PublishMessage::build().payload(payload.to_owned().into());
     if let Some(id) = &notification.id {
@@ -116,6 +129,11 @@ async fn store(hub: &Hub, user: &UserId, message: PublishMessage) -> Result<(u64
         Ok(Err(why)) => Err(away(why)),
         Err(_) => Err(away("no answer in time".to_owned())),
     }
+}
+
+fn too_large(most: usize) -> Refusal {
+    let why = format!("{most} bytes are the most");
+    wrong(StatusCode::PAYLOAD_TOO_LARGE, "too_large", &why)
 }
 
 fn wrong(status: StatusCode, code: &'static str, detail: &str) -> Refusal {

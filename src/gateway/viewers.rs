@@ -32,6 +32,8 @@ pub(super) async fn run(
             }
             ToViewers::Behind(ticket) => {
                 if let Some(conn) = local.conn(ticket) {
+                    // It is no viewer of this outlet: that the outlet may end now is nothing to it.
+                    conn.outlet.set(0);
                     local.catch_up(conn);
                 }
             }

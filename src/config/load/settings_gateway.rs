@@ -10,7 +10,6 @@ use crate::config::{GatewaySettings, Place, Problems, Secret};
 const SHORTEST_KEY: usize = 32;
 
 /// `Some(None)` where there is no gateway, `None` where its settings are wrong.
-#[allow(clippy::option_option)]
 pub(super) fn read(values: &Values, problems: &mut Problems) -> Option<Option<GatewaySettings>> {
     if !values.given("gateway.listen") {
         return Some(None);

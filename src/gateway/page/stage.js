@@ -1,6 +1,7 @@
 "use strict";
-// The picture, and the comments that pass over it. A comment has a lane of its own until nobody can catch up with it; where
-// there is no lane it waits a moment, and is then left to the list beside the picture.
+// The picture, and the comments that pass over it. A comment has a lane of its own until nobody can catch up with it; what
+// stands at the top or the bottom has rows that nothing passes through. Where there is no lane a comment waits a moment, and
+// is then left to the list beside the picture.
 
 const CROSSING = 8000; // ms from the right edge to beyond the left one: as Bilibili has it
 const STANDING = 4000; // ms at the top or the bottom
@@ -41,7 +42,9 @@ class Stage {
     // A small picture has smaller texts: some ten lanes at least.
     this.scale = Math.max(0.62, Math.min(1, this.width / 900));
     this.row = Math.round(18 * 1.4 * this.scale);
-    this.rows = Math.max(3, Math.floor((this.height - 8) / this.row));
+    this.rows = Math.max(5, Math.floor((this.height - 8) / this.row));
+    // What stands has rows of its own, so that nothing passes over it.
+    this.kept = Math.max(2, Math.round(this.rows * 0.16));
     this.sky = null;
   }
 
@@ -119,7 +122,7 @@ class Stage {
     for (const other of this.standing) {
       if (other.mode === one.mode) for (let i = 0; i < other.lanes; i++) taken.add(other.lane + i);
     }
-    for (let lane = 0; lane + one.lanes <= Math.ceil(this.rows / 2); lane++) {
+    for (let lane = 0; lane + one.lanes <= this.kept; lane++) {
       let free = true;
       for (let i = 0; i < one.lanes; i++) free = free && !taken.has(lane + i);
       if (free) {
@@ -133,8 +136,7 @@ class Stage {
 
   placeMoving(one, now) {
     const speed = (this.width + one.w) / CROSSING;
-    // The lowest lanes are for what stands at the bottom, if anything does.
-    for (let lane = 0; lane + one.lanes <= Math.max(one.lanes, this.rows - 1); lane++) {
+    for (let lane = this.kept; lane + one.lanes <= this.rows - this.kept; lane++) {
       const free = this.moving.every((other) => {
         if (other.lane + other.lanes <= lane || lane + one.lanes <= other.lane) return true;
         const x = this.width - other.speed * (now - other.born);

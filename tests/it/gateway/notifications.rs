@@ -148,3 +148,25 @@ fn only_a_service_with_a_key_may_notify() {
         rig.end(gateway).await;
     });
 }
+
+#[test]
+fn a_body_that_does_not_come_is_not_waited_for_and_a_strangers_is_not_read() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    system(async {
+        let rig = Rig::start().await;
+        let gateway = rig.gateway(&["handshake_timeout = \"1s\""]);
+        for (key, status) in [(KEY, "408"), ("stranger", "401")] {
+            let mut stream = tokio::net::TcpStream::connect(gateway.addr()).await.unwrap();
+            let head = format!(
+                "POST /v1/notifications HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Length: 100\r\n\r\nx"
+            );
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = [0; 12];
+            let read = stream.read_exact(&mut answer);
+            let read = tokio::time::timeout(Duration::from_secs(10), read).await;
+            read.expect("an answer").unwrap();
+            assert_eq!(&answer[9..], status.as_bytes(), "{key}");
+        }
+        rig.end(gateway).await;
+    });
+}
