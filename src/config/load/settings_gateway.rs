@@ -11,6 +11,8 @@ const SHORTEST_KEY: usize = 32;
 
 /// `Some(None)` where there is no gateway, `None` where its settings are wrong.
 pub(super) fn read(values: &Values, problems: &mut Problems) -> Option<Option<GatewaySettings>> {
+    // What is wrong with them is wrong, also where nobody uses them.
+    let (login, api_keys) = (login(values, problems), api_keys(values, problems));
     if !values.given("gateway.listen") {
         return Some(None);
     }
@@ -40,7 +42,6 @@ pub(super) fn read(values: &Values, problems: &mut Problems) -> Option<Option<Ga
             "gateway.drain must be shorter than shutdown, or the last clients are cut off",
         );
     }
-    let login = login(values, problems);
     Some(Some(GatewaySettings {
         listen: values.address("gateway.listen")?,
         workers: number(values, "gateway.workers"),
@@ -57,7 +58,7 @@ pub(super) fn read(values: &Values, problems: &mut Problems) -> Option<Option<Ga
         max_per_user: number(values, "gateway.max_per_user"),
         max_per_address: number(values, "gateway.max_per_address"),
         drain,
-        api_keys: api_keys(values, problems),
+        api_keys,
         login,
     }))
 }

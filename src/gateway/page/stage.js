@@ -5,6 +5,7 @@
 
 const CROSSING = 8000; // ms from the right edge to beyond the left one: as Bilibili has it
 const STANDING = 4000; // ms at the top or the bottom
+const LINE = 1.3; // of a line to its text
 const GAP = 24; // CSS pixels between two comments of a lane
 const WAITING = 40; // comments that wait for a lane
 const PATIENCE = 1500; // ms that they wait
@@ -41,10 +42,11 @@ class Stage {
     this.canvas.height = Math.round(this.height * this.ratio);
     // A small picture has smaller texts: some ten lanes at least.
     this.scale = Math.max(0.62, Math.min(1, this.width / 900));
-    this.row = Math.round(18 * 1.4 * this.scale);
-    this.rows = Math.max(5, Math.floor((this.height - 8) / this.row));
+    // Half a line of the usual size: small and usual ones take two rows, large ones three.
+    this.row = (25 * LINE * this.scale) / 2;
+    this.rows = Math.max(10, Math.floor((this.height - 8) / this.row));
     // What stands has rows of its own, so that nothing passes over it.
-    this.kept = Math.max(2, Math.round(this.rows * 0.16));
+    this.kept = Math.max(3, Math.round(this.rows * 0.16));
     this.sky = null;
   }
 
@@ -54,7 +56,8 @@ class Stage {
     const size = Math.round(comment.fontsize * this.scale);
     const image = this.image(comment.content, size, comment.color, comment.own);
     const one = { id: comment.id, weight: comment.weight, mode: comment.mode, since: performance.now(), ...image };
-    one.lanes = Math.max(1, Math.ceil((size * 1.25) / this.row));
+    // A little less: sizes are whole pixels, and rows are not.
+    one.lanes = Math.max(1, Math.ceil((size * LINE) / this.row - 0.1));
     if (this.still.matches && one.mode === 1) one.mode = 5;
     if (!this.place(one, one.since)) {
       this.waiting.push(one);
@@ -89,7 +92,7 @@ class Stage {
     const font = `600 ${size}px system-ui, "Noto Sans", "PingFang SC", "Noto Sans CJK SC", sans-serif`;
     this.pen.font = font;
     const width = Math.ceil(this.pen.measureText(text).width) + 10;
-    const height = Math.ceil(size * 1.3);
+    const height = Math.ceil(size * LINE);
     const image = document.createElement("canvas");
     image.width = Math.ceil(width * this.ratio);
     image.height = Math.ceil(height * this.ratio);

@@ -19,7 +19,7 @@ impl Subject for Fake {
     }
 
     fn gateway(&self) -> Option<GatewayView> {
-        Some(GatewayView::sample())
+        self.0.as_ref().map(|_| GatewayView::sample())
     }
     fn tree(&self) -> NodeView {
         NodeView {

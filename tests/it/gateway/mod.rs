@@ -6,6 +6,7 @@ mod admission;
 mod browser;
 mod client;
 mod drain;
+mod identity;
 mod notifications;
 mod resume;
 mod rig;

@@ -156,7 +156,9 @@ fn a_body_that_does_not_come_is_not_waited_for_and_a_strangers_is_not_read() {
         let rig = Rig::start().await;
         let gateway = rig.gateway(&["handshake_timeout = \"1s\""]);
         for (key, status) in [(KEY, "408"), ("stranger", "401")] {
-            let mut stream = tokio::net::TcpStream::connect(gateway.addr()).await.unwrap();
+            let mut stream = tokio::net::TcpStream::connect(gateway.addr())
+                .await
+                .unwrap();
             let head = format!(
                 "POST /v1/notifications HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {key}\r\nContent-Length: 100\r\n\r\nx"
             );

@@ -3,10 +3,20 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use async_nats::jetstream::Context;
 use serde_json::json;
 use twolane::gateway::tally::Class;
 
 use super::rig::{Rig, new_room, system, until};
+
+/// Puts an entry into LIVE_OUT as a worker does: no limit of a room is in the way.
+async fn show(author: &Context, room: &str, content: &str) {
+    let entry = json!({"type": "comment", "id": "1", "content": content}).to_string();
+    let stored = author
+        .publish(format!("live.{room}.out"), entry.into())
+        .await;
+    stored.expect("it is sent").await.expect("it is stored");
+}
 
 #[test]
 fn a_viewer_who_does_not_read_is_told_what_it_missed_and_everything_adds_up() {
@@ -24,14 +34,7 @@ fn a_viewer_who_does_not_read_is_told_what_it_missed_and_everything_adds_up() {
         while tally.snapshot(Class::Comment).shed < 20 {
             assert!(sent < 5_000, "nothing is shed");
             for _ in 0..20 {
-                let subject = format!("live.{room}.in.comment.author");
-                let json = json!({"content": format!("{sent} {long}")}).to_string();
-                author
-                    .publish(subject, json.into())
-                    .await
-                    .unwrap()
-                    .await
-                    .unwrap();
+                show(&author, &room, &format!("{sent} {long}")).await;
                 sent += 1;
             }
             while quick_has < sent {
@@ -68,14 +71,7 @@ fn a_viewer_who_leaves_with_a_full_queue_leaves_nothing_behind() {
         let long = "x".repeat(8_000);
         let tally = gateway.tally();
         while tally.queued.load(Ordering::Relaxed) < 32 << 10 {
-            let subject = format!("live.{room}.in.comment.author");
-            let json = json!({"content": long}).to_string();
-            author
-                .publish(subject, json.into())
-                .await
-                .unwrap()
-                .await
-                .unwrap();
+            show(&author, &room, &long).await;
         }
         drop(slow);
         until("it to be closed", || gateway.status().sockets() == 0).await;

@@ -6,4 +6,4 @@ mod replies;
 pub mod rig;
 mod secure;
 mod streams;
-mod user;
+pub mod user;

@@ -63,13 +63,13 @@ fn what_would_shut_clients_out_is_refused() {
             "gateway.origins",
         ),
         ("proxies = [\"proxy.local\"]", "gateway.proxies"),
-        ("api_keys = \"short\"", "gateway.api_keys"),
+        ("api_keys = \"hunter2\"", "gateway.api_keys"),
         ("nats_username = \"gateway\"", "gateway.nats_password"),
         ("frame_bytes = \"1MiB\"", "gateway.frame_bytes"),
     ] {
         let said = wrong(lines);
         assert!(said.contains(named), "{lines}: {said}");
-        assert!(!said.contains("short"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
     }
     let text = "[gateway]\nlisten = \"127.0.0.1:1\"\n";
     let said = load_settings(&folder(text).options(&[]))
