@@ -22,6 +22,8 @@ pub mod commit;
 
 pub mod live;
 
+pub mod gateway;
+
 pub mod branch;
 pub mod lane;
 pub mod retry;

@@ -7,6 +7,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::WRONG_INPUT;
 use crate::config::{self, LiveSpec, LoadOptions, PipelineSpec, Settings};
+use crate::gateway::{self, start::Gateway};
 use crate::lane::Lane;
 use crate::live::{self, start::Live};
 use crate::ops;
@@ -15,8 +16,8 @@ use crate::supervise::Tree;
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The pipelines to run, and `live` for the live lane [default: all of them, and the live lane where
-    /// topics/live.toml is there]
+    /// The pipelines to run, `live` for the live lane and `gateway` for the browsers' gateway [default: all of them, the
+    /// live lane where topics/live.toml is there, and the gateway where gateway.listen is set]
     pipelines: Vec<String>,
     /// Let tests make actors fail through POST /chaos; refused unless every address lies on this machine
     #[arg(long)]
@@ -37,8 +38,20 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         .iter()
         .cloned()
         .partition(|name| name == live::lane::NAME);
+    let (gateway, named): (Vec<String>, Vec<String>) =
+        named.into_iter().partition(|name| name == gateway::NAME);
+    let everything = args.pipelines.is_empty();
+    let gateway = match &config.settings.gateway {
+        Some(_) => !gateway.is_empty() || everything,
+        None if !gateway.is_empty() => {
+            return Err(anyhow!(
+                "there is no gateway: set gateway.listen to where browsers are to reach it"
+            ));
+        }
+        None => false,
+    };
     let live = match &config.live {
-        Some(spec) if !live.is_empty() || named.is_empty() => Some(Arc::clone(spec)),
+        Some(spec) if !live.is_empty() || everything => Some(Arc::clone(spec)),
         None if !live.is_empty() => {
             return Err(anyhow!(
                 "there is no live lane: it is described by live.toml in {}",
@@ -47,7 +60,7 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         }
         Some(_) | None => None,
     };
-    let pipelines: Vec<Arc<PipelineSpec>> = if named.is_empty() && !args.pipelines.is_empty() {
+    let pipelines: Vec<Arc<PipelineSpec>> = if named.is_empty() && !everything {
         Vec::new()
     } else {
         let selected = config.select(&named).map_err(|why| anyhow!(why))?;
@@ -65,13 +78,14 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         }
     }
     ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
-    actix::System::new().block_on(until_stopped(settings, pipelines, live, args.chaos))
+    let beside = (live, gateway);
+    actix::System::new().block_on(until_stopped(settings, pipelines, beside, args.chaos))
 }
 
 async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
-    live: Option<Arc<LiveSpec>>,
+    (live, gateway): (Option<Arc<LiveSpec>>, bool),
     chaos: bool,
 ) -> anyhow::Result<ExitCode> {
     let tree = Arc::new(if chaos {
@@ -104,6 +118,21 @@ async fn until_stopped(
         let parts = ops::LiveParts::new(&live);
         lanes.live_started(parts);
     }
+    let gateway = match gateway.then(|| Gateway::start(&settings, lane.tree())) {
+        Some(Ok(gateway)) => Some(gateway),
+        Some(Err(why)) => {
+            if let Some(live) = live {
+                live.stop().await;
+            }
+            lane.stop().await;
+            admin.stop().await;
+            return Err(anyhow!("the gateway: {why}"));
+        }
+        None => None,
+    };
+    if let Some(gateway) = &gateway {
+        lanes.gateway_started(gateway.status());
+    }
     lanes.started(lane.branches());
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
         .context("listening for SIGTERM")?;
@@ -114,6 +143,10 @@ async fn until_stopped(
     };
     tracing::info!("draining for at most {:?}", settings.shutdown);
     let live = async {
+        // Its clients' comments are still to be acknowledged.
+        if let Some(gateway) = gateway {
+            gateway.stop().await;
+        }
         if let Some(live) = live {
             live.stop().await;
         }

@@ -25,8 +25,8 @@ pub use problem::{Place, Problem, Problems};
 pub(crate) use read::show_duration;
 pub use secret::Secret;
 pub use settings::{
-    AdminSettings, CalloutSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings,
-    LiveSettings, LogFormat, LogSettings, NatsSettings, Properties, RedisSettings,
+    AdminSettings, CalloutSettings, ElasticsearchSettings, GatewaySettings, GroupProtocol,
+    KafkaSettings, LiveSettings, LogFormat, LogSettings, NatsSettings, Properties, RedisSettings,
     SchemaRegistrySettings, Settings, TokenAlgorithm, TokenSettings,
 };
 pub use topic::{

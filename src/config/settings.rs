@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,6 +21,8 @@ pub struct Settings {
     pub nats: NatsSettings,
     /// Who may use the live lane.
     pub live: LiveSettings,
+    /// The browsers' gateway, where this process runs one.
+    pub gateway: Option<GatewaySettings>,
     /// The schema registry, where there is one.
     pub schema_registry: Option<SchemaRegistrySettings>,
     /// The admin address.
@@ -187,6 +189,45 @@ pub struct CalloutSettings {
     pub login: Option<(String, Secret)>,
 }
 
+/// The browsers' gateway.
+#[derive(Debug, Clone)]
+pub struct GatewaySettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Threads that serve sockets.
+    pub workers: usize,
+    /// Origins whose pages may open sockets, beside its own; in lower case, without a slash at the end.
+    pub origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub proxies: Vec<IpAddr>,
+    /// Comments that a newcomer is shown.
+    pub recent: usize,
+    /// The largest message of a client, in bytes.
+    pub frame_bytes: usize,
+    /// The most bytes that wait for one viewer.
+    pub queue_bytes: usize,
+    /// The most bytes that wait for all of them.
+    pub queued_bytes: usize,
+    /// How long the head of a request may take.
+    pub handshake_timeout: Duration,
+    /// How often a client is pinged.
+    pub ping_interval: Duration,
+    /// How long a client may say nothing; longer than [`GatewaySettings::ping_interval`].
+    pub idle_timeout: Duration,
+    /// Sockets of this process.
+    pub max_connections: usize,
+    /// Sockets of one user.
+    pub max_per_user: usize,
+    /// Sockets of one address.
+    pub max_per_address: usize,
+    /// Over how long a stop spreads its farewells; shorter than [`Settings::shutdown`].
+    pub drain: Duration,
+    /// The keys of services that may notify users.
+    pub api_keys: Vec<Secret>,
+    /// The gateway's user of NATS and its password, where it has one of its own.
+    pub login: Option<(String, Secret)>,
+}
+
 /// The admin address.
 #[derive(Debug, Clone)]
 pub struct AdminSettings {
@@ -242,6 +283,20 @@ impl CalloutSettings {
     }
 }
 
+// === impl GatewaySettings ===
+
+impl GatewaySettings {
+    /// How the gateway's connection logs in.
+    pub fn connection(&self, worker: &NatsSettings) -> NatsSettings {
+        let mut settings = worker.clone();
+        if let Some((username, password)) = &self.login {
+            settings.username = Some(username.clone());
+            settings.password = Some(password.clone());
+        }
+        settings
+    }
+}
+
 // === impl Settings ===
 
 impl Settings {
@@ -257,6 +312,10 @@ impl Settings {
             if !addresses.split(',').map(host).all(is_loopback) {
                 beyond.push(format!("{name} = {addresses:?}"));
             }
+        }
+        let gateway = self.gateway.as_ref().map(|gateway| gateway.listen);
+        if let Some(listen) = gateway.filter(|listen| !listen.ip().is_loopback()) {
+            beyond.push(format!("gateway.listen = \"{listen}\""));
         }
         if !self.admin.listen.ip().is_loopback() {
             beyond.push(format!("admin.listen = \"{}\"", self.admin.listen));

@@ -89,6 +89,17 @@ impl Link {
         name: &'static str,
         subscription: usize,
     ) -> Self {
+        Self::open_as(settings, arbiter, name, subscription, INBOX)
+    }
+
+    /// The same with another prefix for what answers are sent to: that of whoever may not read the workers'.
+    pub fn open_as(
+        settings: &NatsSettings,
+        arbiter: &ArbiterHandle,
+        name: &'static str,
+        subscription: usize,
+        inbox: &'static str,
+    ) -> Self {
         let (state, seen) = watch::channel(State::default());
         let (owner, owned) = watch::channel(());
         let counters = Arc::new(Counters::default());
@@ -96,6 +107,7 @@ impl Link {
             settings: settings.clone(),
             name,
             subscription,
+            inbox,
             state: Arc::new(state),
             counters: Arc::clone(&counters),
         };
@@ -132,6 +144,11 @@ impl Link {
     /// What it had to say.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The connection, where it holds now.
+    pub fn now(&self) -> Option<Conn> {
+        self.state.borrow().conn()
     }
 
     /// The connection, once it holds.
@@ -175,6 +192,7 @@ struct Keeper {
     settings: NatsSettings,
     name: &'static str,
     subscription: usize,
+    inbox: &'static str,
     state: Arc<watch::Sender<State>>,
     counters: Arc<Counters>,
 }
@@ -249,7 +267,7 @@ impl Keeper {
         };
         let mut options = ConnectOptions::new()
             .name(format!("twolane/{}", self.name))
-            .custom_inbox_prefix(INBOX)
+            .custom_inbox_prefix(self.inbox)
             .subscription_capacity(self.subscription)
             .client_capacity(COMMANDS)
             .ping_interval(PING)

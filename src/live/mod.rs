@@ -25,7 +25,7 @@ mod viewers;
 
 pub mod dead;
 pub mod outbox;
-mod read;
+pub(crate) mod read;
 
 pub mod load;
 pub mod tally;
@@ -37,5 +37,5 @@ mod redis;
 mod requests;
 
 pub mod lane;
-mod service;
+pub(crate) mod service;
 pub mod start;

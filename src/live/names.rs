@@ -145,6 +145,12 @@ pub mod all {
     pub const TOTALS: &str = "live.*.likes";
     /// Every user's notifications: what NOTIFY holds.
     pub const NOTIFY: &str = "notify.*";
+    /// Every user's notifications with their places: what the server republishes of NOTIFY.
+    pub const NOTICES: &str = "notify.*.feed";
+    /// How far every user has read: what NOTIFY_READ holds.
+    pub const NOTIFIED: &str = "notified.*";
+    /// Every refusal.
+    pub const REFUSED: &str = "live.refused.*";
     /// Every dead letter: what LIVE_DEAD holds. A root of its own, since a room may be called `dead`.
     pub const DEAD: &str = "dead.live.*";
     /// Everything that moderators did: what LIVE_AUDIT holds.
@@ -221,6 +227,17 @@ pub fn dead(letter: &str) -> String {
 /// `notify.<user>`: a user's notifications.
 pub fn notify(user: &UserId) -> String {
     format!("notify.{user}")
+}
+
+/// `notified.<user>`: how far a user has read his notifications.
+pub fn notified(user: &UserId) -> String {
+    format!("notified.{user}")
+}
+
+/// The user of a subject that begins with `head` and ends with `tail`, such as `notify.<user>.feed`.
+pub fn parse_user(subject: &str, head: &str, tail: &str) -> Option<UserId> {
+    let user = subject.strip_prefix(head)?.strip_suffix(tail)?;
+    UserId::new(user).ok()
 }
 
 /// `_INBOX.<user>.`: where answers to a user may go, and nowhere else: the server lets a client name any

@@ -16,7 +16,7 @@ use super::streams::LIVE_OUT;
 
 /// Where a page begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum From {
+pub(crate) enum From {
     /// At the first entry of this sequence or a higher one.
     Sequence(u64),
     /// At the first entry that was stored at this time or later, in milliseconds since 1970.
@@ -25,7 +25,7 @@ pub(super) enum From {
 
 /// An entry as it is stored.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(crate) struct Kept {
     /// Its sequence in LIVE_OUT.
     pub sequence: u64,
     /// The message id that it was published with.
@@ -38,17 +38,17 @@ pub(super) struct Kept {
 
 /// A run of a room's entries.
 #[derive(Debug, Default)]
-pub(super) struct Page {
+pub(crate) struct Page {
     /// In the order of their sequences.
     pub entries: Vec<Kept>,
     /// How many of the room come after the last of them.
     pub pending: u64,
 }
 
-/// LIVE_OUT did not answer as it should.
+/// The stream did not answer as it should.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("LIVE_OUT cannot be read: {0}")]
-pub(super) struct ReadError(String);
+#[error("the stream cannot be read: {0}")]
+pub(crate) struct ReadError(String);
 
 // === impl ReadError ===
 
@@ -68,8 +68,21 @@ pub(super) async fn page(
     max_bytes: usize,
     timeout: Duration,
 ) -> Result<Page, ReadError> {
+    let of = (LIVE_OUT, names::out(room));
+    subject_page(conn, of, from, batch, max_bytes, timeout).await
+}
+
+/// The same of one subject of any stream that allows direct gets.
+pub(crate) async fn subject_page(
+    conn: &Conn,
+    (stream, subject): (&str, String),
+    from: From,
+    batch: usize,
+    max_bytes: usize,
+    timeout: Duration,
+) -> Result<Page, ReadError> {
     let mut request = json!({
-        "next_by_subj": names::out(room),
+        "next_by_subj": subject,
         "batch": batch,
         "max_bytes": max_bytes,
     });
@@ -84,7 +97,7 @@ pub(super) async fn page(
     let inbox = conn.client.new_inbox();
     let subscribed = conn.client.subscribe(inbox.clone()).await;
     let mut answers = subscribed.map_err(|e| ReadError::new(&e))?;
-    let subject = format!("$JS.API.DIRECT.GET.{LIVE_OUT}");
+    let subject = format!("$JS.API.DIRECT.GET.{stream}");
     conn.client
         .publish_with_reply(subject, inbox, request.to_string().into())
         .await

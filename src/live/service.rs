@@ -11,11 +11,11 @@ use crate::retry::{Because, Delays};
 use crate::supervise::{Exit, Incarnation};
 
 /// Work that goes on until it is told to stop.
-pub(super) type Work = LocalBoxFuture<'static, Result<(), String>>;
+pub(crate) type Work = LocalBoxFuture<'static, Result<(), String>>;
 
 /// Takes what comes to subscriptions over one connection after the other. `take` subscribes, and says at its end
 /// whether it was told to stop; where it cannot subscribe it is tried again.
-pub(super) async fn over_connections(
+pub(crate) async fn over_connections(
     link: &Link,
     mut stop: watch::Receiver<bool>,
     what: &str,
@@ -49,7 +49,7 @@ pub struct Service {
 
 impl Service {
     /// An incarnation's.
-    pub(super) fn new(work: Work, incarnation: &Incarnation) -> Self {
+    pub(crate) fn new(work: Work, incarnation: &Incarnation) -> Self {
         Self {
             work: Some(work),
             incarnation: incarnation.clone(),

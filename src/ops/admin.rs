@@ -10,6 +10,7 @@
 //! | `GET /actors` | the supervision tree: state, since when, restarts, last exit, queue, progress |
 //! | `POST /actors/{id}/restart` | with the token: 202; 404 for no such child; 409 where it has ended |
 //! | `GET /rooms` | the live lane: what became of what it received, by class; 404 where there is none |
+//! | `GET /gateway` | the gateway: sockets, rooms, what was sent, delivered and shed by class; 404 where there is none |
 //! | `POST /pipelines/{pipeline}/{sink}/resume` | 200; 404 for no such branch; 409 where it is not halted |
 //! | `GET /chaos`, `POST /chaos`, `DELETE /chaos` | with the token, and `--chaos`: failures on demand |
 //!

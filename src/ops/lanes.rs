@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use super::gateway::GatewayView;
 use super::live::{LiveParts, LiveView};
 use super::view::{
     BranchView, BufferView, ChildView, HistogramView, NodeView, PartitionView, ProgressView,
     RecordsView, Resumed, Subject,
 };
 use crate::branch::{Branch, Histogram, PartitionStats};
+use crate::gateway::start::GatewayStatus;
 use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tree};
 
 /// What runs in this process. The branches come later than the admin address, so that an address in use is
@@ -18,6 +20,7 @@ use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tr
 pub struct Lanes {
     branches: OnceLock<Vec<Arc<Branch>>>,
     live: OnceLock<LiveParts>,
+    gateway: OnceLock<GatewayStatus>,
     tree: Arc<Tree>,
     started: Instant,
 }
@@ -30,6 +33,7 @@ impl Lanes {
         Arc::new(Self {
             branches: OnceLock::new(),
             live: OnceLock::new(),
+            gateway: OnceLock::new(),
             tree,
             started: Instant::now(),
         })
@@ -44,6 +48,11 @@ impl Lanes {
     pub fn live_started(&self, live: LiveParts) {
         self.live.get_or_init(|| live);
     }
+
+    /// The gateway of this process has been started. Only the first call counts.
+    pub fn gateway_started(&self, gateway: GatewayStatus) {
+        self.gateway.get_or_init(|| gateway);
+    }
 }
 
 impl Subject for Lanes {
@@ -53,6 +62,10 @@ impl Subject for Lanes {
 
     fn live(&self) -> Option<LiveView> {
         self.live.get().map(LiveParts::view)
+    }
+
+    fn gateway(&self) -> Option<GatewayView> {
+        self.gateway.get().map(GatewayView::from)
     }
 
     fn children(&self) -> Vec<ChildView> {

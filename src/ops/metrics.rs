@@ -14,6 +14,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet, 
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
 
+use super::gateway::{GatewayView, SentView};
 use super::live::{ClassView, LiveView};
 use super::view::{BranchView, ChildView, HistogramView, PartitionView, Subject};
 use table::TABLE;
@@ -61,6 +62,12 @@ enum Read {
     Live(fn(&LiveView) -> u64),
     /// A gauge of the live lane.
     LiveNow(fn(&LiveView) -> f64),
+    /// A counter of each class of what the gateway sends.
+    Sent(fn(&SentView) -> u64),
+    /// A counter of the gateway.
+    Gateway(fn(&GatewayView) -> u64),
+    /// A gauge of the gateway.
+    GatewayNow(fn(&GatewayView) -> f64),
     /// Always 1.
     Build,
 }
@@ -130,12 +137,15 @@ impl Read {
             | Self::Class(_)
             | Self::Refusals
             | Self::Users
-            | Self::Live(_) => MetricType::Counter,
+            | Self::Live(_)
+            | Self::Sent(_)
+            | Self::Gateway(_) => MetricType::Counter,
             Self::Gauge(_)
             | Self::State
             | Self::Partition(_)
             | Self::ChildState
             | Self::LiveNow(_)
+            | Self::GatewayNow(_)
             | Self::Build => MetricType::Gauge,
             Self::Histogram(..) => MetricType::Histogram,
         }
@@ -151,10 +161,10 @@ impl Read {
             Self::Partition(_) => &["pipeline", "sink", "topic", "partition"],
             Self::Child(_) => &["child"],
             Self::ChildState => &["child", "state"],
-            Self::Class(_) => &["class"],
+            Self::Class(_) | Self::Sent(_) => &["class"],
             Self::Refusals => &["reason"],
             Self::Users => &["outcome"],
-            Self::Live(_) | Self::LiveNow(_) => &[],
+            Self::Live(_) | Self::LiveNow(_) | Self::Gateway(_) | Self::GatewayNow(_) => &[],
             Self::Build => &["version"],
         }
     }
@@ -173,6 +183,7 @@ impl Collector for Reader {
         let branches = self.0.branches().unwrap_or_default();
         let children = self.0.children();
         let live = self.0.live();
+        let gateway = self.0.gateway();
         for metric in TABLE {
             // The encoder adds the suffix to each sample by itself.
             let family = metric.name.strip_suffix("_total").unwrap_or(metric.name);
@@ -181,7 +192,8 @@ impl Collector for Reader {
                 to: to.encode_descriptor(family, metric.help, None, kind)?,
                 names: metric.read.labels(),
             };
-            metric.encode(&branches, &children, live.as_ref(), &mut samples)?;
+            let beside = (live.as_ref(), gateway.as_ref());
+            metric.encode(&branches, &children, beside, &mut samples)?;
         }
         Ok(())
     }
@@ -194,7 +206,7 @@ impl Metric {
         &self,
         branches: &[BranchView],
         children: &[ChildView],
-        live: Option<&LiveView>,
+        (live, gateway): (Option<&LiveView>, Option<&GatewayView>),
         to: &mut Samples<'_>,
     ) -> fmt::Result {
         let of = |b: &BranchView| [b.pipeline.clone(), b.sink.clone(), b.topic.clone()];
@@ -252,6 +264,12 @@ impl Metric {
             }),
             Read::Live(read) => live.iter().try_for_each(|live| to.counter(&[], read(live))),
             Read::LiveNow(read) => live.iter().try_for_each(|live| to.gauge(&[], read(live))),
+            Read::Sent(read) => gateway
+                .iter()
+                .flat_map(|gateway| &gateway.classes)
+                .try_for_each(|c| to.counter(&[c.class.to_owned()], read(c))),
+            Read::Gateway(read) => gateway.iter().try_for_each(|g| to.counter(&[], read(g))),
+            Read::GatewayNow(read) => gateway.iter().try_for_each(|g| to.gauge(&[], read(g))),
             Read::Build => to.gauge(&[env!("CARGO_PKG_VERSION").to_owned()], 1.0),
         }
     }

@@ -5,12 +5,14 @@
 //! counters: nothing is counted here, so that two numbers for one thing cannot disagree.
 
 pub mod admin;
+mod gateway;
 mod lanes;
 mod live;
 pub mod logging;
 pub mod metrics;
 mod view;
 
+pub use gateway::{GatewayView, SentView};
 pub use lanes::Lanes;
 pub use live::{ClassView, LiveParts, LiveView, UsersView};
 pub use view::{

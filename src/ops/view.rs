@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::gateway::GatewayView;
 use super::live::LiveView;
 
 use crate::branch::State;
@@ -18,6 +19,11 @@ pub trait Subject: Send + Sync + 'static {
 
     /// The live lane; `None` where this process runs none.
     fn live(&self) -> Option<LiveView> {
+        None
+    }
+
+    /// The gateway; `None` where this process runs none.
+    fn gateway(&self) -> Option<GatewayView> {
         None
     }
 

@@ -12,6 +12,7 @@ mod elasticsearch_sink;
 mod elasticsearch_support;
 mod faults;
 mod formats;
+mod gateway;
 mod lane;
 mod live;
 mod live_auth;

@@ -94,7 +94,7 @@ load_secrets() {
     local file=$INSTANCE_DIR/secrets name missing=()
     # shellcheck source=/dev/null
     [[ ! -e $file ]] || . "$file"
-    for name in MARIADB_ROOT MARIADB_APP MARIADB_CDC ELASTICSEARCH REDIS NATS_WORKER NATS_CALLOUT NATS_ISSUER NATS_XKEY TOKEN; do
+    for name in MARIADB_ROOT MARIADB_APP MARIADB_CDC ELASTICSEARCH REDIS NATS_WORKER NATS_GATEWAY NATS_CALLOUT NATS_ISSUER NATS_XKEY TOKEN; do
         [[ -v SECRET_$name ]] || missing+=("$name")
     done
     ((${#missing[@]})) || return 0

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # NATS with JetStream, as the live lane wants it. Three accounts:
 #
-#   LIVE   the workers, their streams, and services that notify users
+#   LIVE   the workers, their streams, the browsers' gateway, and services that notify users
 #   USERS  whoever has a token. Comments go to LIVE as a service, so that the server's acknowledgement comes back within
 #          USERS: the server sends it to whatever reply subject a client names, and in LIVE that could be one that a
 #          stream takes, such as live.<room>.out. All else goes across as it is
@@ -21,6 +21,8 @@ nats_env() {
     env_line NATS_CONF "$(service_dir nats)/nats.conf"
     env_line NATS_USER worker
     env_line NATS_PASSWORD "$SECRET_NATS_WORKER"
+    env_line NATS_GATEWAY_USER gateway
+    env_line NATS_GATEWAY_PASSWORD "$SECRET_NATS_GATEWAY"
     env_line NATS_CALLOUT_USER callout
     env_line NATS_CALLOUT_PASSWORD "$SECRET_NATS_CALLOUT"
     env_line NATS_ISSUER_SEED "$SECRET_NATS_ISSUER"
@@ -53,7 +55,20 @@ TLS
 accounts {
     LIVE {
         jetstream: enabled
-        users: [ { user: "worker", password: "$SECRET_NATS_WORKER" } ]
+        users: [
+            { user: "worker", password: "$SECRET_NATS_WORKER" }
+            # The browsers' gateway speaks in the name of whoever has shown it a token, and can do nothing that they could
+            # not do together, but for where each of them has read to.
+            { user: "gateway", password: "$SECRET_NATS_GATEWAY", permissions: {
+                publish: [
+                    "live.*.in.comment.*", "live.*.in.like.*", "live.*.in.here.*", "live.*.history.*", "live.*.ctl.*"
+                    "notify.*", "notified.*", "\$JS.API.DIRECT.GET.NOTIFY", "\$JS.API.DIRECT.GET.NOTIFY_READ"
+                ]
+                subscribe: [
+                    "live.*.feed", "live.*.likes", "live.refused.*", "notify.*.feed", "_INBOX.*.gateway.>", "_GATEWAY.>"
+                ]
+            } }
+        ]
         exports: [
             { service: "live.*.in.comment.*", accounts: [USERS] }
             { stream: "live.*.feed", accounts: [USERS] }
@@ -98,7 +113,7 @@ authorization {
         issuer: "$(nkey_public account "$SECRET_NATS_ISSUER")"
         account: AUTH
         # The only static users; everyone else is asked about.
-        auth_users: [ worker, callout ]
+        auth_users: [ worker, gateway, callout ]
         $([[ -z $SECURE ]] || say "xkey: \"$(nkey_public curve "$SECRET_NATS_XKEY")\"")
     }
 }

@@ -7,6 +7,7 @@
 
 mod bare;
 mod child;
+mod gateway;
 mod live;
 mod records;
 mod report;
@@ -30,6 +31,8 @@ enum What {
     Sync(sync::Args),
     /// Send comments and likes into live rooms at a fixed rate, and measure when viewers see them
     Live(live::Args),
+    /// Show comments to browsers' sockets and notify their users at fixed rates, and measure when, and at what cost
+    Gateway(gateway::Args),
     /// The lane of `sync`, in the process that is measured
     #[command(hide = true)]
     Lane(child::Args),
@@ -40,6 +43,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Sync(args) => sync::run(args),
         What::Live(args) => live::run(args),
+        What::Gateway(args) => gateway::run(args),
         What::Lane(args) => child::run(args),
     }
 }

@@ -9,6 +9,7 @@ use futures_util::future::LocalBoxFuture;
 use super::kafka::Offsets;
 use crate::branch::{Branch, State};
 use crate::config::{AdminSettings, LiveSpec, PipelineSpec, Settings};
+use crate::gateway::start::Gateway;
 use crate::live::lane::LiveStatus;
 use crate::live::start::Live;
 use crate::ops::admin::{self, AdminServer};
@@ -50,6 +51,7 @@ pub trait Lane {
 pub struct InProcess {
     lane: crate::lane::Lane,
     live: Option<Live>,
+    gateway: Option<Gateway>,
     lanes: Arc<Lanes>,
     admin: AdminServer,
     failure: Arc<OnceLock<String>>,
@@ -116,6 +118,7 @@ impl InProcess {
         Ok(Self {
             lane,
             live: None,
+            gateway: None,
             lanes,
             admin,
             failure,
@@ -137,6 +140,25 @@ impl InProcess {
         self.lanes.live_started(parts);
         self.live = Some(live);
         Ok(())
+    }
+
+    /// Starts the browsers' gateway beside it; where its address is in use, any other of this machine is taken.
+    ///
+    /// # Errors
+    /// Where the settings make none. Servers that are away are waited for.
+    pub fn start_gateway(&mut self, settings: &Settings) -> anyhow::Result<SocketAddr> {
+        let gateway = Gateway::start(settings, self.lane.tree()).or_else(|_| {
+            let mut other = settings.clone();
+            if let Some(gateway) = &mut other.gateway {
+                gateway.listen.set_port(0);
+            }
+            Gateway::start(&other, self.lane.tree())
+        });
+        let gateway = gateway.map_err(|why| anyhow!("the gateway: {why}"))?;
+        self.lanes.gateway_started(gateway.status());
+        let addr = gateway.addr();
+        self.gateway = Some(gateway);
+        Ok(addr)
     }
 
     /// What can be seen of the live lane, where it was started.
@@ -162,9 +184,16 @@ impl Lane for InProcess {
     fn stop(self: Box<Self>) -> LocalBoxFuture<'static, ()> {
         Box::pin(async move {
             let Self {
-                lane, live, admin, ..
+                lane,
+                live,
+                gateway,
+                admin,
+                ..
             } = *self;
             let live = async {
+                if let Some(gateway) = gateway {
+                    gateway.stop().await;
+                }
                 if let Some(live) = live {
                     live.stop().await;
                 }

@@ -1,5 +1,6 @@
 //! The command: the stack, the specs, the lane and the flow, put together and taken apart again.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use super::scene::{Load, SETTINGS, Scene};
 use super::screen::{BOLD, DIM, PLAIN, Screen, step};
 use super::stack::{SCRIPT, Stack};
 use super::verdict::tell;
-use crate::config::SinkKind;
+use crate::config::{Settings, SinkKind};
+use crate::live::auth;
+use crate::live::names::{RoomId, UserId};
 
 /// Arguments of `demo`.
 #[derive(Debug, Clone, clap::Args)]
@@ -64,10 +67,14 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         let settings = Arc::new(scene.settings.clone());
         let mut lane = InProcess::start(&settings, &Arc::new(scene.pipeline.clone())).await?;
-        if let Err(why) = lane.start_live(&settings, &scene.live) {
-            Box::new(lane).stop().await;
-            return Err(why);
-        }
+        let started = lane.start_live(&settings, &scene.live);
+        let gateway = match started.and_then(|()| lane.start_gateway(&settings)) {
+            Ok(gateway) => gateway,
+            Err(why) => {
+                Box::new(lane).stop().await;
+                return Err(why);
+            }
+        };
         step(
             &mut screen,
             "lane",
@@ -86,6 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
                 live = LiveRoom::open(&settings, status, load.seed) => live?,
                 _ = told.wait_for(|stop| *stop) => bail!("interrupted before the demo began"),
             };
+            show(&settings, gateway, &mut screen)?;
             invite(&stack, &live, &mut screen)?;
             scene
                 .play(stage, load, &lane, live, &stop, &mut screen)
@@ -116,6 +124,31 @@ async fn open(args: &Args) -> anyhow::Result<(Stack, Scene, Screen)> {
     let mut screen = Screen::new(Notices::start(&log, &scene.settings.log.filter)?);
     screen.say("");
     Ok((stack, scene, screen))
+}
+
+/// How long the demo's token for a browser lasts.
+const VISIT: Duration = Duration::from_secs(12 * 3_600);
+
+/// Where the room is in a browser. The token is behind the `#`, which no browser sends.
+fn show(settings: &Settings, gateway: SocketAddr, screen: &mut Screen) -> anyhow::Result<()> {
+    let keys = settings.live.auth.as_ref();
+    let keys = keys.context("the settings say nothing of tokens under [live.auth]")?;
+    let token = auth::mint(
+        keys,
+        &UserId::new("you")?,
+        &[RoomId::new(ROOM)?],
+        false,
+        VISIT,
+    )?;
+    step(
+        screen,
+        "page",
+        "the live room in a browser, as a moderator of it:",
+    );
+    screen.say(&format!(
+        "      {BOLD}http://{gateway}/rooms/{ROOM}#token={token}{PLAIN}"
+    ));
+    Ok(())
 }
 
 /// How to join the live room.

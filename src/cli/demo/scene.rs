@@ -21,6 +21,8 @@ use crate::config::{Config, LiveSpec, LoadOptions, PipelineSpec, Secret, Setting
 
 /// The pipeline that is shown.
 const PIPELINE: &str = "user_profile";
+/// Where browsers find the demo's room: two above the admin address.
+const GATEWAY: &str = "127.0.0.1:9466";
 /// The settings file of a stack, in its instance's folder.
 pub(super) const SETTINGS: &str = "demo.toml";
 /// The id under which the connector poses as a replica; the stack's server has 1.
@@ -233,6 +235,7 @@ fn configure(stack: &Stack, file: &Path) -> anyhow::Result<Config> {
     optional(&mut lines, "password", "REDIS_PASSWORD");
     optional(&mut lines, "ca_file", "CA_FILE");
     lines.extend(stack.live_settings()?);
+    lines.extend(stack.gateway_settings(GATEWAY)?);
     write_private(file, &(lines.join("\n") + "\n"))
         .with_context(|| format!("cannot write {}", file.display()))?;
     let options = LoadOptions {

@@ -98,6 +98,23 @@ impl Stack {
         self.values.get(name).map(String::as_str)
     }
 
+    /// The section of a settings file about the gateway, which listens at `listen`.
+    ///
+    /// # Errors
+    /// Where the stack has no such value.
+    pub fn gateway_settings(&self, listen: &str) -> anyhow::Result<Vec<String>> {
+        let text = |value: &str| toml::Value::from(value).to_string();
+        Ok(vec![
+            "[gateway]".to_owned(),
+            format!("listen = {}", text(listen)),
+            format!("nats_username = {}", text(self.get("NATS_GATEWAY_USER")?)),
+            format!(
+                "nats_password = {}",
+                text(self.get("NATS_GATEWAY_PASSWORD")?)
+            ),
+        ])
+    }
+
     /// The sections of a settings file that say where the live lane of this instance is, and how its users' tokens
     /// are signed.
     ///

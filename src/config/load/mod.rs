@@ -16,6 +16,7 @@ mod reading;
 mod schema_registry;
 mod settings;
 mod settings_fields;
+mod settings_gateway;
 mod settings_live;
 mod sink;
 mod topic;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::settings_fields::SETTINGS;
-use super::{LoadOptions, address, properties, schema_registry, settings_live};
+use super::{LoadOptions, address, properties, schema_registry, settings_gateway, settings_live};
 use crate::config::read::{Field, Heading, Source, Values, did_you_mean};
 use crate::config::{
     AdminSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings, LogFormat, LogSettings,
@@ -99,6 +99,7 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
     let redis = redis(values, problems);
     let nats = settings_live::nats(values, problems);
     let live = settings_live::live(values, problems);
+    let gateway = settings_gateway::read(values, problems);
     let token = admin_token(values, problems);
     let schema_registry = schema_registry::read(values, problems);
     let filter = values.text("log.filter").unwrap_or_default();
@@ -112,6 +113,7 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
         redis: redis?,
         nats: nats?,
         live: live?,
+        gateway: gateway?,
         schema_registry: schema_registry?,
         admin: AdminSettings {
             listen: values.address("admin.listen")?,

@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 59] = [
+pub(crate) static SETTINGS: [Field; 79] = [
     Field::new(
         "topics_dir",
         Kind::Path,
@@ -182,6 +182,106 @@ pub(crate) static SETTINGS: [Field; 59] = [
     ),
     Field::new("live.callout.password", Kind::Secret, "Its password."),
     Field::new("live.callout.password_file", Kind::Path, "A file that holds the password, instead of it."),
+    // There is none unless somebody says where: it is the one address that strangers reach.
+    Field::new(
+        "gateway.listen",
+        Kind::Address,
+        "Where browsers reach the live rooms: WebSockets, the room page and notifications. Without it this process runs no gateway. It speaks plain HTTP: put a proxy with TLS in front.",
+    )
+    .example("\"127.0.0.1:9466\""),
+    // One core holds 300,000 deliveries a second; a second thread keeps a busy room from its neighbours.
+    Field::new("gateway.workers", Kind::integer(1, 64), "Threads that serve sockets.").default("2"),
+    Field::new(
+        "gateway.origins",
+        Kind::List,
+        "Origins whose pages may open sockets, beside the gateway's own; a request without `Origin` comes from no page.",
+    )
+    .example("[\"https://live.example\"]"),
+    Field::new(
+        "gateway.proxies",
+        Kind::List,
+        "Addresses of proxies in front: what they say in `X-Forwarded-For` counts as the client's address.",
+    )
+    .example("[\"10.0.0.7\"]"),
+    // A screen holds some thirty comments.
+    Field::new("gateway.recent", Kind::integer(1, 200), "Comments that a newcomer is shown.").default("50"),
+    // A moderator's request with 500 keywords takes 64 KiB, and nothing else comes near.
+    Field::new(
+        "gateway.frame_bytes",
+        Kind::size(1 << 10, 64 << 10),
+        "The largest message that a client may send; a longer one ends its connection.",
+    )
+    .default("64KiB"),
+    // Some three hundred comments: a phone that was away for a few seconds misses nothing.
+    Field::new(
+        "gateway.queue_bytes",
+        Kind::size(64 << 10, 4 << 20),
+        "The most that waits for one viewer who reads slowly. Past it the oldest likes, then the oldest comments, are shed and counted.",
+    )
+    .default("96KiB"),
+    // 2,700 viewers with full queues; no more memory than that goes to those who do not read.
+    Field::new(
+        "gateway.queued_bytes",
+        Kind::size(1 << 20, 16 << 30),
+        "The most that waits for all viewers of this process together.",
+    )
+    .default("256MiB"),
+    // A handshake is one packet; a phone on a bad line needs a second or two.
+    Field::new(
+        "gateway.handshake_timeout",
+        Kind::millis(1_000, 60_000),
+        "How long the head of a request may take to come.",
+    )
+    .default("5s"),
+    // Proxies close what is silent for a minute.
+    Field::new(
+        "gateway.ping_interval",
+        Kind::millis(1_000, 300_000),
+        "How often a client is pinged.",
+    )
+    .default("20s"),
+    // Three pings.
+    Field::new(
+        "gateway.idle_timeout",
+        Kind::millis(2_000, 900_000),
+        "A client from which nothing came for so long, not even a pong, is gone.",
+    )
+    .default("60s"),
+    Field::new(
+        "gateway.max_connections",
+        Kind::integer(1, 1_000_000),
+        "Sockets of this process; the process needs as many open files.",
+    )
+    .default("20000"),
+    // A desk, a laptop and a phone, with a few tabs each.
+    Field::new("gateway.max_per_user", Kind::integer(1, 100_000), "Sockets of one user.").default("10"),
+    // A school or an office behind one address.
+    Field::new(
+        "gateway.max_per_address",
+        Kind::integer(1, 1_000_000),
+        "Sockets of one address; of IPv6 one /64 counts as an address.",
+    )
+    .default("1000"),
+    // Ten thousand clients that come back at once are a flood; over five seconds they are 2,000 a second.
+    Field::new(
+        "gateway.drain",
+        Kind::millis(0, 300_000),
+        "Over how long a stop spreads the farewells to its clients; shorter than `shutdown`.",
+    )
+    .default("5s"),
+    Field::new(
+        "gateway.api_keys",
+        Kind::Secret,
+        "The keys of services that may notify users (`POST /v1/notifications`), separated by commas; each at least 32 characters. Without one nobody may.",
+    ),
+    Field::new("gateway.api_keys_file", Kind::Path, "A file that holds the keys in one line, instead of them."),
+    Field::new(
+        "gateway.nats_username",
+        Kind::Text,
+        "The gateway's own user of NATS, with the permissions of deploy/live.md and no more; the worker's where absent.",
+    ),
+    Field::new("gateway.nats_password", Kind::Secret, "Its password."),
+    Field::new("gateway.nats_password_file", Kind::Path, "A file that holds the password, instead of it."),
     Field::new(
         "schema_registry.url",
         Kind::Text,

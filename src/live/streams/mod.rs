@@ -39,6 +39,8 @@ pub const LIVE_ADVISORY: &str = "LIVE_ADVISORY";
 pub const LIVE_AUDIT: &str = "LIVE_AUDIT";
 /// Notifications.
 pub const NOTIFY: &str = "NOTIFY";
+/// How far each user has read his notifications: the last sequence of NOTIFY, one message a user.
+pub const NOTIFY_READ: &str = "NOTIFY_READ";
 /// The bucket with each room's moderation state.
 pub const MODERATION: &str = "live_moderation";
 /// For how long the server tells of a decision that no longer holds; a follower that was away reads all anyway.

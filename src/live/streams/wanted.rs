@@ -9,7 +9,7 @@ use async_nats::jetstream::stream::{
 
 use super::{
     LARGEST_COMMENT, LIVE_ADVISORY, LIVE_AUDIT, LIVE_DEAD, LIVE_IN, LIVE_OUT, LONGEST_PULL_SECONDS,
-    MODERATION, MODERATION_REMOVED, NOTIFY, WORKERS,
+    MODERATION, MODERATION_REMOVED, NOTIFY, NOTIFY_READ, WORKERS,
 };
 use crate::config::{KeptSpec, LiveSpec};
 use crate::live::names::all;
@@ -29,6 +29,9 @@ const RESEND_WINDOW: Duration = Duration::from_secs(10);
 
 /// What a user has not seen after so many is not going to be read; and nobody's flood pushes out others'.
 const NOTIFICATIONS_A_USER: i64 = 1_000;
+
+/// How much longer than the notifications themselves it is known how far somebody has read.
+const READ_LONGER: Duration = Duration::from_secs(86_400);
 
 /// How long a worker may take for a dead letter: two writes to the same server.
 const ADVISORY_WAIT: Duration = Duration::from_secs(10);
@@ -71,7 +74,20 @@ pub(super) fn all(spec: &LiveSpec) -> Vec<Wanted> {
         Wanted::stream(Config {
             max_messages_per_subject: NOTIFICATIONS_A_USER,
             allow_direct: true,
+            // Gateways see each with its place, and notice what they missed.
+            republish: Some(Republish {
+                source: all::NOTIFY.to_owned(),
+                destination: "notify.{{wildcard(1)}}.feed".to_owned(),
+                headers_only: false,
+            }),
             ..kept(NOTIFY, all::NOTIFY, &spec.notify)
+        }),
+        Wanted::stream(Config {
+            max_messages_per_subject: 1,
+            allow_direct: true,
+            // What a place stands for is forgotten before the place is.
+            max_age: spec.notify.max_age + READ_LONGER,
+            ..kept(NOTIFY_READ, all::NOTIFIED, &spec.notify)
         }),
         Wanted::stream(moderation()),
         Wanted::stream(out(spec)),

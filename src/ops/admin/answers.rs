@@ -13,7 +13,7 @@ use crate::ops::metrics::CONTENT_TYPE;
 use crate::ops::view::{BranchView, ChildView, Resumed};
 use crate::supervise::Asked;
 
-const PATHS: [&str; 12] = [
+const PATHS: [&str; 13] = [
     "GET /",
     "GET /live",
     "GET /ready",
@@ -21,6 +21,7 @@ const PATHS: [&str; 12] = [
     "GET /pipelines",
     "GET /actors",
     "GET /rooms",
+    "GET /gateway",
     "POST /actors/{id}/restart",
     "GET /chaos",
     "POST /chaos",
@@ -39,6 +40,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(only("/pipelines", "GET", read().to(pipelines)))
         .service(only("/actors", "GET", read().to(actors)))
         .service(only("/rooms", "GET", read().to(rooms)))
+        .service(only("/gateway", "GET", read().to(gateway)))
         // A name may hold slashes.
         .service(only(
             "/actors/{id:.+}/restart",
@@ -260,6 +262,16 @@ async fn rooms(shared: State) -> HttpResponse {
         None => error(
             StatusCode::NOT_FOUND,
             "this process runs no live lane: it does where topics/live.toml is there, unless other pipelines are named",
+        ),
+    }
+}
+
+async fn gateway(shared: State) -> HttpResponse {
+    match shared.subject.gateway() {
+        Some(gateway) => answer(StatusCode::OK, &gateway),
+        None => error(
+            StatusCode::NOT_FOUND,
+            "this process runs no gateway: it does where gateway.listen is set, unless other pipelines are named",
         ),
     }
 }

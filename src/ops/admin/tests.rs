@@ -6,9 +6,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
-use crate::ops::LiveView;
 use crate::ops::view::testing::{branch, child};
 use crate::ops::view::{BranchView, ChildView, NodeView, Resumed};
+use crate::ops::{GatewayView, LiveView};
 use crate::supervise::{Asked, Chaos};
 
 const TOKEN: &str = "0123456789abcdef";
@@ -32,6 +32,9 @@ impl Subject for Fake {
     }
     fn live(&self) -> Option<LiveView> {
         self.live.clone().or_else(|| Some(LiveView::sample()))
+    }
+    fn gateway(&self) -> Option<GatewayView> {
+        Some(GatewayView::sample())
     }
     fn tree(&self) -> NodeView {
         let leaf = |child: &ChildView| NodeView {

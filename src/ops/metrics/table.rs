@@ -1,8 +1,8 @@
 //! Every metric there is. Names follow Prometheus: base units, `_total` on what only grows.
 
 use super::Read::{
-    Build, Child, ChildState, Class, Counter, Gauge, Histogram, Live, LiveNow, Partition, Reasons,
-    Refusals, State, Users,
+    Build, Child, ChildState, Class, Counter, Gateway, GatewayNow, Gauge, Histogram, Live, LiveNow,
+    Partition, Reasons, Refusals, Sent, State, Users,
 };
 use super::{Bounds, Metric};
 
@@ -279,6 +279,106 @@ pub(super) const TABLE: &[Metric] = &[
         name: "twolane_live_open_rooms",
         help: "Rooms that are open",
         read: LiveNow(|l| l.open_rooms as f64),
+    },
+    Metric {
+        name: "twolane_gateway_sent_total",
+        help: "What was to be sent to viewers, by class: each comment, recall, total, notification or answer once a viewer. Once every socket is closed this is the sum of the delivered and the shed",
+        read: Sent(|c| c.counts.sent),
+    },
+    Metric {
+        name: "twolane_gateway_delivered_total",
+        help: "What the kernel took for a viewer",
+        read: Sent(|c| c.counts.delivered),
+    },
+    Metric {
+        name: "twolane_gateway_shed_total",
+        help: "What was given up, since its viewer was too slow or gone",
+        read: Sent(|c| c.counts.shed),
+    },
+    Metric {
+        name: "twolane_gateway_frames_total",
+        help: "Frames encoded, each once for all viewers of a room",
+        read: Gateway(|g| g.frames),
+    },
+    Metric {
+        name: "twolane_gateway_opened_total",
+        help: "Sockets opened",
+        read: Gateway(|g| g.opened),
+    },
+    Metric {
+        name: "twolane_gateway_refused_total",
+        help: "Handshakes refused: for the token, the origin, the name or a limit",
+        read: Gateway(|g| g.refused),
+    },
+    Metric {
+        name: "twolane_gateway_closed_total",
+        help: "Sockets closed",
+        read: Gateway(|g| g.closed),
+    },
+    Metric {
+        name: "twolane_gateway_too_slow_total",
+        help: "Of these, since the client did not take even what is never shed",
+        read: Gateway(|g| g.too_slow),
+    },
+    Metric {
+        name: "twolane_gateway_expired_total",
+        help: "Of these, since the token had ended",
+        read: Gateway(|g| g.expired),
+    },
+    Metric {
+        name: "twolane_gateway_misbehaved_total",
+        help: "Of these, since the client broke the protocol or a limit, or said nothing any more",
+        read: Gateway(|g| g.misbehaved),
+    },
+    Metric {
+        name: "twolane_gateway_gaps_total",
+        help: "Times that a feed left something out, and the history was asked",
+        read: Gateway(|g| g.gaps),
+    },
+    Metric {
+        name: "twolane_gateway_unhealed_total",
+        help: "Times that the history did not answer in time",
+        read: Gateway(|g| g.unhealed),
+    },
+    Metric {
+        name: "twolane_gateway_forged_total",
+        help: "Messages that are none of the contract, and were dropped",
+        read: Gateway(|g| g.forged),
+    },
+    Metric {
+        name: "twolane_gateway_rooms_restarted_total",
+        help: "Rooms opened anew under their viewers",
+        read: Gateway(|g| g.rooms_restarted),
+    },
+    Metric {
+        name: "twolane_gateway_comments_total",
+        help: "Comments of sockets that the server stored",
+        read: Gateway(|g| g.comments),
+    },
+    Metric {
+        name: "twolane_gateway_notifications_total",
+        help: "Notifications of services that the server stored",
+        read: Gateway(|g| g.notifications),
+    },
+    Metric {
+        name: "twolane_gateway_sockets",
+        help: "Sockets that are open",
+        read: GatewayNow(|g| g.sockets as f64),
+    },
+    Metric {
+        name: "twolane_gateway_open_rooms",
+        help: "Rooms that are open in the gateway",
+        read: GatewayNow(|g| g.rooms as f64),
+    },
+    Metric {
+        name: "twolane_gateway_queued_bytes",
+        help: "Bytes that wait for viewers",
+        read: GatewayNow(|g| g.queued_bytes as f64),
+    },
+    Metric {
+        name: "twolane_gateway_connected",
+        help: "1 while the gateway's connection to NATS holds",
+        read: GatewayNow(|g| f64::from(u8::from(g.connected))),
     },
     Metric {
         name: "twolane_build_info",

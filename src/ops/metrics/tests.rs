@@ -17,6 +17,10 @@ impl Subject for Fake {
     fn live(&self) -> Option<LiveView> {
         self.0.as_ref().map(|_| LiveView::sample())
     }
+
+    fn gateway(&self) -> Option<GatewayView> {
+        self.0.as_ref().map(|_| GatewayView::sample())
+    }
     fn tree(&self) -> NodeView {
         NodeView {
             child: child("twolane", "running"),

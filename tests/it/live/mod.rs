@@ -7,6 +7,6 @@ mod history;
 mod likes;
 mod overload;
 mod proxy;
-mod rig;
+pub mod rig;
 mod speed;
 mod worker;

@@ -3,7 +3,7 @@
 mod callout;
 mod permissions;
 mod replies;
-mod rig;
+pub mod rig;
 mod secure;
 mod streams;
-mod user;
+pub mod user;

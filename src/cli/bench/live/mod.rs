@@ -9,10 +9,10 @@
 mod comments;
 mod crowd;
 mod likes;
-mod pace;
+pub(super) mod pace;
 mod report;
-mod specs;
-mod worker;
+pub(super) mod specs;
+pub(super) mod worker;
 
 use std::process::ExitCode;
 use std::time::Duration;

@@ -9,31 +9,31 @@ use tokio::sync::oneshot;
 
 /// A schedule.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub(in crate::cli::bench) struct Pace {
     /// When it begins.
-    pub(super) origin: Instant,
+    pub(in crate::cli::bench) origin: Instant,
     /// Sends a second; at least 1.
-    pub(super) rate: u32,
+    pub(in crate::cli::bench) rate: u32,
     /// What is due before this is sent and not measured.
-    pub(super) warm_up: Duration,
+    pub(in crate::cli::bench) warm_up: Duration,
     /// Nothing is due any more after this.
-    pub(super) end: Duration,
+    pub(in crate::cli::bench) end: Duration,
 }
 
 /// What came of it.
 #[derive(Debug)]
-pub(super) struct Paced {
+pub(in crate::cli::bench) struct Paced {
     /// How many were sent.
-    pub(super) sent: u64,
+    pub(in crate::cli::bench) sent: u64,
     /// How late each one was handed over, in microseconds.
-    pub(super) lag: Histogram<u64>,
+    pub(in crate::cli::bench) lag: Histogram<u64>,
 }
 
 // === impl Pace ===
 
 impl Pace {
     /// When the `n`th is due, since the origin.
-    pub(super) fn due(&self, n: u64) -> Duration {
+    pub(in crate::cli::bench) fn due(&self, n: u64) -> Duration {
         Duration::from_secs(1).mul_f64(n as f64 / f64::from(self.rate.max(1)))
     }
 
@@ -42,7 +42,7 @@ impl Pace {
     ///
     /// # Errors
     /// That of `send`, or where the thread cannot be started or dies.
-    pub(super) async fn keep(
+    pub(in crate::cli::bench) async fn keep(
         self,
         mut send: impl FnMut(u64, Duration) -> anyhow::Result<()> + Send + 'static,
     ) -> anyhow::Result<Paced> {
@@ -82,12 +82,12 @@ impl Pace {
 }
 
 /// A histogram of microseconds, from 1 µs to 60 s at three digits.
-pub(super) fn micros() -> anyhow::Result<Histogram<u64>> {
+pub(in crate::cli::bench) fn micros() -> anyhow::Result<Histogram<u64>> {
     Histogram::new_with_bounds(1, 60_000_000, 3).map_err(|e| anyhow!("a histogram: {e}"))
 }
 
 /// Microseconds, at least one.
-pub(super) fn whole(time: Duration) -> u64 {
+pub(in crate::cli::bench) fn whole(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1)
 }
 

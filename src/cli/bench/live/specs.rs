@@ -11,7 +11,7 @@ use crate::cli::demo::stack::{Stack, write_private};
 use crate::config::Config;
 
 /// What the run needs otherwise than by default.
-const LIVE: &str = "# Written by `twolane bench live`.
+const LIVE: &str = "# Written by `twolane bench`.
 [comments]
 user_rate = { count = 1000000, per = \"1s\", burst = 1000000 }
 room_rate = { count = 1000000, per = \"1s\", burst = 1000000 }
@@ -19,11 +19,11 @@ room_rate = { count = 1000000, per = \"1s\", burst = 1000000 }
 
 /// A run's names and files.
 #[derive(Debug)]
-pub(super) struct Specs {
+pub(in crate::cli::bench) struct Specs {
     /// The settings file.
-    pub(super) settings: PathBuf,
+    pub(in crate::cli::bench) settings: PathBuf,
     /// What the name of every room of the run begins with, and no other's does.
-    pub(super) unique: String,
+    pub(in crate::cli::bench) unique: String,
     folder: PathBuf,
 }
 
@@ -34,7 +34,18 @@ impl Specs {
     ///
     /// # Errors
     /// Where the folder cannot be written, or the stack is not as expected.
-    pub(super) fn write(stack: &Stack) -> anyhow::Result<Self> {
+    pub(in crate::cli::bench) fn write(stack: &Stack) -> anyhow::Result<Self> {
+        Self::write_with(stack, &[])
+    }
+
+    /// The same with further lines at the end of the settings file.
+    ///
+    /// # Errors
+    /// The same.
+    pub(in crate::cli::bench) fn write_with(
+        stack: &Stack,
+        more: &[String],
+    ) -> anyhow::Result<Self> {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         let unique = format!("bench-{}-{}", now.as_secs(), std::process::id());
         let folder = PathBuf::from(stack.get("INSTANCE_DIR")?).join(&unique);
@@ -43,13 +54,13 @@ impl Specs {
             unique,
             folder,
         };
-        specs.fill(stack).with_context(|| {
+        specs.fill(stack, more).with_context(|| {
             format!("cannot write the run's specs to {}", specs.folder.display())
         })?;
         Ok(specs)
     }
 
-    fn fill(&self, stack: &Stack) -> anyhow::Result<()> {
+    fn fill(&self, stack: &Stack, more: &[String]) -> anyhow::Result<()> {
         let text = |value: &str| toml::Value::from(value).to_string();
         for name in ["topics", "pipelines"] {
             fs::create_dir_all(self.folder.join(name))?;
@@ -64,6 +75,7 @@ impl Specs {
             "log.filter = \"warn\"".to_owned(),
         ];
         lines.extend(stack.live_settings()?);
+        lines.extend_from_slice(more);
         write_private(&self.settings, &(lines.join("\n") + "\n"))?;
         fs::write(self.folder.join("topics").join("live.toml"), LIVE)?;
         Ok(())
@@ -73,12 +85,12 @@ impl Specs {
     ///
     /// # Errors
     /// Everything that is wrong with them.
-    pub(super) fn load(&self) -> anyhow::Result<Config> {
+    pub(in crate::cli::bench) fn load(&self) -> anyhow::Result<Config> {
         read(&self.settings)
     }
 
     /// Removes the files.
-    pub(super) fn remove(&self) -> std::io::Result<()> {
+    pub(in crate::cli::bench) fn remove(&self) -> std::io::Result<()> {
         fs::remove_dir_all(&self.folder)
     }
 }

@@ -20,13 +20,13 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// The process.
-pub(super) struct Worker {
+pub(in crate::cli::bench) struct Worker {
     child: tokio::sync::Mutex<Child>,
     pid: u32,
 }
 
 /// Looks at a worker until it is asked what was seen.
-pub(super) struct Watching {
+pub(in crate::cli::bench) struct Watching {
     pid: u32,
     began: Instant,
     cpu: anyhow::Result<f64>,
@@ -36,15 +36,15 @@ pub(super) struct Watching {
 
 /// What a worker used while it was watched.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Used {
+pub(in crate::cli::bench) struct Used {
     /// Processors that it kept busy, on the average.
-    pub(super) cores: f64,
+    pub(in crate::cli::bench) cores: f64,
     /// Resident memory in MiB: the mean of the first minute, or of the first quarter.
-    pub(super) first_mib: f64,
+    pub(in crate::cli::bench) first_mib: f64,
     /// The same of the last one.
-    pub(super) last_mib: f64,
+    pub(in crate::cli::bench) last_mib: f64,
     /// The most.
-    pub(super) most_mib: f64,
+    pub(in crate::cli::bench) most_mib: f64,
 }
 
 // === impl Worker ===
@@ -54,7 +54,18 @@ impl Worker {
     ///
     /// # Errors
     /// Where the process cannot be started.
-    pub(super) async fn start(settings: &Path) -> anyhow::Result<Self> {
+    pub(in crate::cli::bench) async fn start(settings: &Path) -> anyhow::Result<Self> {
+        Self::start_part(settings, lane::NAME).await
+    }
+
+    /// The same of another part of `twolane run`.
+    ///
+    /// # Errors
+    /// The same.
+    pub(in crate::cli::bench) async fn start_part(
+        settings: &Path,
+        part: &str,
+    ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program's own file is not known")?;
         let mut command = Command::new(program);
         command.arg("--settings").arg(settings);
@@ -65,7 +76,7 @@ impl Worker {
             }
         }
         let child = command
-            .args(["run", lane::NAME])
+            .args(["run", part])
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
             .kill_on_drop(true)
@@ -79,15 +90,20 @@ impl Worker {
     }
 
     /// Waits for its end, which nobody asked for, and says so.
-    pub(super) async fn ended(&self) -> anyhow::Error {
+    pub(in crate::cli::bench) async fn ended(&self) -> anyhow::Error {
         match self.child.lock().await.wait().await {
             Ok(status) => anyhow!("the worker ended ({status}); what it said is above"),
             Err(why) => anyhow!("the worker cannot be waited for: {why}"),
         }
     }
 
+    /// Its resident memory now, in bytes.
+    pub(in crate::cli::bench) fn resident(&self) -> Option<f64> {
+        resident_mib(self.pid).map(|mib| mib * 1024.0 * 1024.0)
+    }
+
     /// Begins to look at what it uses.
-    pub(super) fn watch(&self) -> Watching {
+    pub(in crate::cli::bench) fn watch(&self) -> Watching {
         let (pid, began) = (self.pid, Instant::now());
         let seen = Arc::new(Mutex::new(Vec::new()));
         let notes = Arc::clone(&seen);
@@ -110,7 +126,7 @@ impl Worker {
     }
 
     /// Lets it finish what it has in hand, and ends it.
-    pub(super) async fn stop(self) {
+    pub(in crate::cli::bench) async fn stop(self) {
         let mut child = self.child.into_inner();
         if matches!(child.try_wait(), Ok(Some(_))) {
             return;
@@ -132,7 +148,7 @@ impl Watching {
     ///
     /// # Errors
     /// Where the kernel does not tell.
-    pub(super) fn used(self) -> anyhow::Result<Used> {
+    pub(in crate::cli::bench) fn used(self) -> anyhow::Result<Used> {
         self.looking.abort();
         let length = self.began.elapsed();
         let cpu = cpu_seconds(self.pid)? - self.cpu?;

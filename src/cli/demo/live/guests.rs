@@ -41,6 +41,16 @@ const SAYINGS: [&str; 12] = [
 /// Colours that are easy to read over a picture.
 const COLOURS: [u32; 4] = [0xFF_FF_FF, 0xFF_E1_33, 0x89_D5_FF, 0xA0_EE_00];
 
+/// How they are moved: most across.
+const MODES: [Mode; 10] = {
+    let mut modes = [Mode::Scroll; 10];
+    modes[0] = Mode::Top;
+    modes[1] = Mode::Bottom;
+    modes
+};
+/// How large they are.
+const SIZES: [u8; 8] = [25, 25, 25, 25, 25, 18, 18, 36];
+
 /// One person's visit.
 pub(super) struct Visit {
     pub(super) guest: Guest,
@@ -115,8 +125,8 @@ impl Visit {
         let cid = self.ledger.write();
         let comment = Comment {
             content: self.rng.pick(&SAYINGS).to_owned(),
-            mode: Mode::Scroll,
-            fontsize: 25,
+            mode: MODES[self.rng.index(MODES.len())],
+            fontsize: SIZES[self.rng.index(SIZES.len())],
             color: COLOURS[self.rng.index(COLOURS.len())],
             progress: 0,
             cid: Some(cid.clone()),

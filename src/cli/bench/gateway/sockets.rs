@@ -1,0 +1,270 @@
+//! The run's sockets: opened as a client of the contract does, and read by a thread of their own.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix::Arbiter;
+use actix_codec::Decoder as _;
+use actix_http::ws::{Codec, Frame};
+use anyhow::{Context as _, bail, ensure};
+use bytes::BytesMut;
+use futures_util::{StreamExt as _, stream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::fanout::Meter;
+use crate::config::{Settings, TokenSettings};
+use crate::live::auth;
+use crate::live::names::UserId;
+
+/// Handshakes at the same time.
+const AT_ONCE: usize = 64;
+/// How long the gateway may take until it answers.
+const PATIENCE: Duration = Duration::from_secs(60);
+const ASK_EVERY: Duration = Duration::from_millis(200);
+/// A handshake's answer takes no more.
+const ANSWER: usize = 1_024;
+/// What is read at once.
+const READ: usize = 32 << 10;
+/// Users among whom idle sockets are shared out: notifications find one of them each.
+const USERS: usize = 1_000;
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Where sockets are opened, and with which tokens.
+#[derive(Clone)]
+pub(super) struct Door {
+    addr: SocketAddr,
+    tokens: TokenSettings,
+}
+
+/// Sockets that are open.
+pub(super) struct Crowd {
+    pub(super) room: String,
+    /// What came.
+    pub(super) heard: Arc<Heard>,
+    tasks: Vec<JoinHandle<()>>,
+    thread: Arbiter,
+}
+
+/// What came to all sockets.
+#[derive(Debug)]
+pub(super) struct Heard {
+    /// Messages with entries.
+    pub(super) frames: AtomicU64,
+    /// Sockets that were closed.
+    pub(super) closed: AtomicU64,
+    /// What is measured, while somebody measures.
+    pub(super) meter: Mutex<Option<Meter>>,
+}
+
+/// A key for this run alone.
+pub(super) fn key() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    let word = || RandomState::new().hash_one(std::process::id());
+    format!("{:016x}{:016x}{:016x}", word(), word(), word())
+}
+
+/// The `n`th user of the idle sockets.
+pub(super) fn user(kind: &str, n: usize) -> String {
+    format!("bench-{kind}-{}", n % USERS)
+}
+
+// === impl Door ===
+
+impl Door {
+    /// # Errors
+    /// Where the settings hold no key that signs.
+    pub(super) fn new(settings: &Settings, addr: SocketAddr) -> anyhow::Result<Self> {
+        let tokens = settings.live.auth.clone();
+        Ok(Self {
+            addr,
+            tokens: tokens.context("the settings say nothing of tokens")?,
+        })
+    }
+
+    /// Waits until a socket is opened and greeted.
+    ///
+    /// # Errors
+    /// What was in the way for a minute.
+    pub(super) async fn open(&self, unique: &str) -> anyhow::Result<()> {
+        let began = Instant::now();
+        loop {
+            let first = async {
+                let room = format!("{unique}-first");
+                let (mut stream, mut left) = self.enter(&room, "bench-first").await?;
+                while left.is_empty() {
+                    ensure!(stream.read_buf(&mut left).await? > 0, "it was closed");
+                }
+                anyhow::Ok(())
+            };
+            let why = match tokio::time::timeout(PATIENCE / 4, first).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(why)) => why,
+                Err(_) => anyhow::anyhow!("nobody was greeted"),
+            };
+            if began.elapsed() > PATIENCE {
+                return Err(why.context("the gateway does not answer"));
+            }
+            tokio::time::sleep(ASK_EVERY).await;
+        }
+    }
+
+    async fn enter(&self, room: &str, user: &str) -> anyhow::Result<(TcpStream, BytesMut)> {
+        let token = auth::mint(&self.tokens, &UserId::new(user)?, &[], false, DAY)?;
+        let mut stream = TcpStream::connect(self.addr).await?;
+        let head = format!(
+            "GET /v1/rooms/{room}/ws HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Authorization: Bearer {token}\r\n\r\n",
+            self.addr
+        );
+        stream.write_all(head.as_bytes()).await?;
+        let mut answer = BytesMut::with_capacity(ANSWER);
+        let end = loop {
+            if let Some(at) = memchr::memmem::find(&answer, b"\r\n\r\n") {
+                break at + 4;
+            }
+            if stream.read_buf(&mut answer).await? == 0 || answer.len() > ANSWER * 64 {
+                bail!("no handshake: {}", String::from_utf8_lossy(&answer));
+            }
+        };
+        let left = answer.split_off(end);
+        ensure!(
+            answer.starts_with(b"HTTP/1.1 101"),
+            "refused: {}{}",
+            String::from_utf8_lossy(&answer),
+            String::from_utf8_lossy(&left)
+        );
+        Ok((stream, left))
+    }
+}
+
+// === impl Crowd ===
+
+impl Crowd {
+    /// Opens so many sockets of one room.
+    ///
+    /// # Errors
+    /// Where one of them is refused.
+    pub(super) async fn gather(
+        door: &Door,
+        unique: &str,
+        kind: &'static str,
+        n: usize,
+    ) -> anyhow::Result<Self> {
+        let thread = Arbiter::new();
+        let (tell, told) = oneshot::channel();
+        thread.spawn(async move {
+            // Whoever asked waits below.
+            let _ = tell.send(Handle::current());
+        });
+        let on = told.await.context("a thread ended at once")?;
+        let room = format!("{unique}-{kind}");
+        let heard = Arc::new(Heard {
+            frames: AtomicU64::new(0),
+            closed: AtomicU64::new(0),
+            meter: Mutex::default(),
+        });
+        let opened = (0..n).map(|n| {
+            let (door, room, heard) = (door.clone(), room.clone(), Arc::clone(&heard));
+            let on = on.clone();
+            async move {
+                let entered = on.spawn(async move {
+                    let (stream, left) = door.enter(&room, &user(kind, n)).await?;
+                    anyhow::Ok(tokio::spawn(listen(stream, left, heard)))
+                });
+                entered.await?
+            }
+        });
+        let mut opened = stream::iter(opened).buffer_unordered(AT_ONCE);
+        let mut tasks = Vec::with_capacity(n);
+        while let Some(task) = opened.next().await {
+            tasks.push(task?);
+        }
+        drop(opened);
+        Ok(Self {
+            room,
+            heard,
+            tasks,
+            thread,
+        })
+    }
+
+    /// How many they are.
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// Everyone leaves.
+    pub(super) async fn leave(self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        for task in self.tasks {
+            // It was aborted.
+            let _ = task.await;
+        }
+        self.thread.stop();
+        let _ = tokio::task::spawn_blocking(move || self.thread.join()).await;
+    }
+}
+
+/// Reads a socket, and hands over what came and when.
+async fn listen(mut stream: TcpStream, mut buffer: BytesMut, heard: Arc<Heard>) {
+    let mut codec = Codec::new().max_size(1 << 20).client_mode();
+    loop {
+        let now = Instant::now();
+        loop {
+            match codec.decode(&mut buffer) {
+                Ok(Some(Frame::Text(text))) => {
+                    if text.starts_with(br#"{"type":"entries""#) {
+                        heard.entries(now, &text);
+                    }
+                }
+                // The shortest masked pong.
+                Ok(Some(Frame::Ping(_))) => {
+                    let pong = [0x8A, 0x80, 0, 0, 0, 0];
+                    if stream.write_all(&pong).await.is_err() {
+                        break;
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => {
+                    heard.closed.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+            }
+        }
+        if buffer.is_empty() {
+            // An idle socket is to cost the loader nothing either.
+            buffer = BytesMut::new();
+            if stream.readable().await.is_err() {
+                break;
+            }
+        }
+        buffer.reserve(READ);
+        match stream.read_buf(&mut buffer).await {
+            Ok(0) | Err(_) => break,
+            Ok(_) => {}
+        }
+    }
+    heard.closed.fetch_add(1, Ordering::Relaxed);
+}
+
+// === impl Heard ===
+
+impl Heard {
+    fn entries(&self, at: Instant, text: &[u8]) {
+        self.frames.fetch_add(1, Ordering::Relaxed);
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(meter) = &mut *meter {
+            meter.entries(at, text);
+        }
+    }
+}

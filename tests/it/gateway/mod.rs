@@ -1,0 +1,14 @@
+//! The browsers' gateway, on servers with the local stack's accounts and permissions, and with a client that is not its
+//! own.
+
+mod abuse;
+mod admission;
+mod browser;
+mod client;
+mod drain;
+mod identity;
+mod notifications;
+mod resume;
+mod rig;
+mod rooms;
+mod slow;
