@@ -6,17 +6,20 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 
 use super::WRONG_INPUT;
-use crate::config::{self, LiveSpec, LoadOptions, PipelineSpec, Settings};
+use crate::config::{
+    self, IngestSettings, LiveSpec, LoadOptions, PipelineSpec, Settings, TopicSpec,
+};
 use crate::lane::Lane;
 use crate::live::{self, start::Live};
 use crate::ops;
+use crate::produce::http::{self as ingest, Ingest};
 use crate::supervise::Tree;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The pipelines to run, and `live` for the live lane [default: all of them, and the live lane where
-    /// topics/live.toml is there]
+    /// The pipelines to run, `live` for the live lane, and `ingest` for events over HTTP [default: all of them, the
+    /// live lane where topics/live.toml is there, and the ingest where ingest.listen is set]
     pipelines: Vec<String>,
     /// Let tests make actors fail through POST /chaos; refused unless every address lies on this machine
     #[arg(long)]
@@ -32,14 +35,25 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
             return Ok(ExitCode::from(WRONG_INPUT));
         }
     };
-    let (live, named): (Vec<String>, Vec<String>) = args
-        .pipelines
-        .iter()
-        .cloned()
-        .partition(|name| name == live::lane::NAME);
+    let asked = |name: &str| args.pipelines.iter().any(|asked| asked == name);
+    let all = args.pipelines.is_empty();
+    let (live, ingest) = (asked(live::lane::NAME), asked(ingest::NAME));
+    let others = args.pipelines.iter().cloned();
+    let named: Vec<String> = others
+        .filter(|name| name != live::lane::NAME && name != ingest::NAME)
+        .collect();
+    let ingest = match &config.settings.ingest {
+        Some(settings) if ingest || all => Some(settings.clone()),
+        None if ingest => {
+            return Err(anyhow!(
+                "there is no ingest: set ingest.listen and ingest.keys_file"
+            ));
+        }
+        Some(_) | None => None,
+    };
     let live = match &config.live {
-        Some(spec) if !live.is_empty() || named.is_empty() => Some(Arc::clone(spec)),
-        None if !live.is_empty() => {
+        Some(spec) if live || all => Some(Arc::clone(spec)),
+        None if live => {
             return Err(anyhow!(
                 "there is no live lane: it is described by live.toml in {}",
                 config.settings.topics_dir.display()
@@ -47,12 +61,13 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         }
         Some(_) | None => None,
     };
-    let pipelines: Vec<Arc<PipelineSpec>> = if named.is_empty() && !args.pipelines.is_empty() {
+    let pipelines: Vec<Arc<PipelineSpec>> = if named.is_empty() && !all {
         Vec::new()
     } else {
         let selected = config.select(&named).map_err(|why| anyhow!(why))?;
         selected.into_iter().cloned().map(Arc::new).collect()
     };
+    let ingest = ingest.map(|settings| (settings, config.topics));
     let settings = Arc::new(config.settings);
     if args.chaos {
         let beyond = settings.beyond_this_machine();
@@ -65,13 +80,14 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         }
     }
     ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
-    actix::System::new().block_on(until_stopped(settings, pipelines, live, args.chaos))
+    actix::System::new().block_on(until_stopped(settings, pipelines, live, ingest, args.chaos))
 }
 
 async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
     live: Option<Arc<LiveSpec>>,
+    ingest: Option<(IngestSettings, Vec<Arc<TopicSpec>>)>,
     chaos: bool,
 ) -> anyhow::Result<ExitCode> {
     let tree = Arc::new(if chaos {
@@ -100,6 +116,23 @@ async fn until_stopped(
         },
         None => None,
     };
+    let ingest = match &ingest {
+        Some((of, topics)) => match Ingest::start(&settings, of, topics) {
+            Ok(ingest) => Some(ingest),
+            Err(why) => {
+                if let Some(live) = live {
+                    live.stop().await;
+                }
+                lane.stop().await;
+                admin.stop().await;
+                return Err(anyhow!("the ingest: {why}"));
+            }
+        },
+        None => None,
+    };
+    if let Some(ingest) = &ingest {
+        lanes.ingest_started(Arc::clone(ingest.stats()));
+    }
     if let Some(live) = &live {
         let parts = ops::LiveParts::new(Arc::clone(live.status()), live.rooms().clone());
         lanes.live_started(parts);
@@ -118,7 +151,12 @@ async fn until_stopped(
             live.stop().await;
         }
     };
-    tokio::join!(lane.stop(), live);
+    let ingest = async {
+        if let Some(ingest) = ingest {
+            ingest.stop().await;
+        }
+    };
+    tokio::join!(lane.stop(), live, ingest);
     tree.stop().await;
     admin.stop().await;
     match failed {

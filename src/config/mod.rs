@@ -25,12 +25,13 @@ pub use problem::{Place, Problem, Problems};
 pub(crate) use read::show_duration;
 pub use secret::Secret;
 pub use settings::{
-    AdminSettings, CalloutSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings,
-    LiveSettings, LogFormat, LogSettings, NatsSettings, Properties, RedisSettings,
-    SchemaRegistrySettings, Settings, TokenAlgorithm, TokenSettings,
+    AdminSettings, CalloutSettings, ElasticsearchSettings, GroupProtocol, IngestClient,
+    IngestSettings, KafkaSettings, LiveSettings, LogFormat, LogSettings, NatsSettings,
+    ProduceSettings, Properties, RedisSettings, SchemaRegistrySettings, Settings, TokenAlgorithm,
+    TokenSettings,
 };
 pub use topic::{
-    AvroFile, BinaryMode, DecimalMode, Format, OnNewColumn, OnTruncate, Partitioner, Reading,
-    TimeMode, TopicSpec,
+    AvroFile, BinaryMode, Compatibility, DecimalMode, Format, OnNewColumn, OnTruncate, Partitioner,
+    Reading, TimeMode, TopicSpec,
 };
 pub use zone::Zone;

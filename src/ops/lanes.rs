@@ -11,6 +11,7 @@ use super::view::{
     RecordsView, Resumed, Subject,
 };
 use crate::branch::{Branch, Histogram, PartitionStats};
+use crate::produce::http as ingest;
 use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tree};
 
 /// What runs in this process. The branches come later than the admin address, so that an address in use is
@@ -18,6 +19,7 @@ use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tr
 pub struct Lanes {
     branches: OnceLock<Vec<Arc<Branch>>>,
     live: OnceLock<LiveParts>,
+    ingest: OnceLock<Arc<ingest::Stats>>,
     tree: Arc<Tree>,
     started: Instant,
 }
@@ -30,6 +32,7 @@ impl Lanes {
         Arc::new(Self {
             branches: OnceLock::new(),
             live: OnceLock::new(),
+            ingest: OnceLock::new(),
             tree,
             started: Instant::now(),
         })
@@ -44,6 +47,11 @@ impl Lanes {
     pub fn live_started(&self, live: LiveParts) {
         self.live.get_or_init(|| live);
     }
+
+    /// The HTTP ingest of this process has been started. Only the first call counts.
+    pub fn ingest_started(&self, stats: Arc<ingest::Stats>) {
+        self.ingest.get_or_init(|| stats);
+    }
 }
 
 impl Subject for Lanes {
@@ -53,6 +61,10 @@ impl Subject for Lanes {
 
     fn live(&self) -> Option<LiveView> {
         self.live.get().map(LiveParts::view)
+    }
+
+    fn ingest(&self) -> Option<ingest::Snapshot> {
+        self.ingest.get().map(|stats| stats.snapshot())
     }
 
     fn children(&self) -> Vec<ChildView> {

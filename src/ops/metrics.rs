@@ -16,6 +16,7 @@ use prometheus_client::registry::Registry;
 
 use super::live::{ClassView, LiveView};
 use super::view::{BranchView, ChildView, HistogramView, PartitionView, Subject};
+use crate::produce::http as ingest;
 use table::TABLE;
 
 /// What `/metrics` declares its answer to be.
@@ -57,6 +58,10 @@ enum Read {
     Live(fn(&LiveView) -> u64),
     /// A gauge of the live lane.
     LiveNow(fn(&LiveView) -> f64),
+    /// A counter of the ingest.
+    Ingest(fn(&ingest::Snapshot) -> u64),
+    /// A counter of the ingest and reason.
+    Turned,
     /// Always 1.
     Build,
 }
@@ -120,9 +125,13 @@ pub fn reference() -> String {
 impl Read {
     fn kind(&self) -> MetricType {
         match self {
-            Self::Counter(_) | Self::Reasons | Self::Child(_) | Self::Class(_) | Self::Live(_) => {
-                MetricType::Counter
-            }
+            Self::Counter(_)
+            | Self::Reasons
+            | Self::Child(_)
+            | Self::Class(_)
+            | Self::Live(_)
+            | Self::Ingest(_)
+            | Self::Turned => MetricType::Counter,
             Self::Gauge(_)
             | Self::State
             | Self::Partition(_)
@@ -144,7 +153,8 @@ impl Read {
             Self::Child(_) => &["child"],
             Self::ChildState => &["child", "state"],
             Self::Class(_) => &["class"],
-            Self::Live(_) | Self::LiveNow(_) => &[],
+            Self::Live(_) | Self::LiveNow(_) | Self::Ingest(_) => &[],
+            Self::Turned => &["reason"],
             Self::Build => &["version"],
         }
     }
@@ -163,6 +173,7 @@ impl Collector for Reader {
         let branches = self.0.branches().unwrap_or_default();
         let children = self.0.children();
         let live = self.0.live();
+        let ingest = self.0.ingest();
         for metric in TABLE {
             // The encoder adds the suffix to each sample by itself.
             let family = metric.name.strip_suffix("_total").unwrap_or(metric.name);
@@ -171,7 +182,15 @@ impl Collector for Reader {
                 to: to.encode_descriptor(family, metric.help, None, kind)?,
                 names: metric.read.labels(),
             };
-            metric.encode(&branches, &children, live.as_ref(), &mut samples)?;
+            match (&metric.read, &ingest) {
+                (Read::Ingest(read), Some(ingest)) => samples.counter(&[], read(ingest))?,
+                (Read::Turned, Some(ingest)) => {
+                    for (reason, n) in &ingest.turned {
+                        samples.counter(&[(*reason).to_owned()], *n)?;
+                    }
+                }
+                (_, _) => metric.encode(&branches, &children, live.as_ref(), &mut samples)?,
+            }
         }
         Ok(())
     }
@@ -229,6 +248,8 @@ impl Metric {
                 .try_for_each(|c| to.counter(&[c.class.to_owned()], read(c))),
             Read::Live(read) => live.iter().try_for_each(|live| to.counter(&[], read(live))),
             Read::LiveNow(read) => live.iter().try_for_each(|live| to.gauge(&[], read(live))),
+            // Where there is no ingest there is no sample.
+            Read::Ingest(_) | Read::Turned => Ok(()),
             Read::Build => to.gauge(&[env!("CARGO_PKG_VERSION").to_owned()], 1.0),
         }
     }

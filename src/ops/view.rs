@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::live::LiveView;
 
 use crate::branch::State;
+use crate::produce::http as ingest;
 use crate::supervise::{Asked, Chaos};
 
 /// What is shown and switched: the lanes of this process, or a stand-in under test.
@@ -18,6 +19,11 @@ pub trait Subject: Send + Sync + 'static {
 
     /// The live lane; `None` where this process runs none.
     fn live(&self) -> Option<LiveView> {
+        None
+    }
+
+    /// The HTTP ingest; `None` where this process serves none.
+    fn ingest(&self) -> Option<ingest::Snapshot> {
         None
     }
 

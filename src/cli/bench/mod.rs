@@ -8,6 +8,7 @@
 mod bare;
 mod child;
 mod live;
+mod produce;
 mod records;
 mod report;
 mod specs;
@@ -30,6 +31,8 @@ enum What {
     Sync(sync::Args),
     /// Send comments and likes into live rooms at a fixed rate, and measure when viewers see them
     Live(live::Args),
+    /// Send records beside Kafka's own tool, and count what each codec leaves of them
+    Produce(produce::Args),
     /// The lane of `sync`, in the process that is measured
     #[command(hide = true)]
     Lane(child::Args),
@@ -40,6 +43,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Sync(args) => sync::run(args),
         What::Live(args) => live::run(args),
+        What::Produce(args) => produce::run(args),
         What::Lane(args) => child::run(args),
     }
 }

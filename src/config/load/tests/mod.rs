@@ -1,6 +1,7 @@
 //! Every refusal with its exact line, over files in a folder of its own.
 
 mod documents;
+mod ingest;
 mod live;
 mod live_settings;
 mod mappings;
