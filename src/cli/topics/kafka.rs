@@ -13,7 +13,7 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::item::{Item, Mode, Verdict};
-use super::judge::Found;
+use super::judge::{Found, Horizon, judge};
 use crate::config::{KafkaSettings, TopicSpec};
 use crate::retry::Delays;
 use crate::source::client_config;
@@ -81,6 +81,7 @@ impl Kafka {
         item: Item,
         spec: &TopicSpec,
         found: Option<&Found>,
+        horizon: Option<&Horizon>,
         mode: Mode,
     ) -> Item {
         let done = match (mode, &item.verdict) {
@@ -89,7 +90,16 @@ impl Kafka {
                 Mode::Apply,
                 Verdict::Keep | Verdict::Differs(_) | Verdict::Refuse(_) | Verdict::Failed(_),
             ) => Ok(()),
-            (Mode::Apply, Verdict::Create(_)) => self.create(spec).await,
+            (Mode::Apply, Verdict::Create(_)) => match self.create(spec).await {
+                Ok(None) => Ok(()),
+                // Somebody else was faster, or the brokers' metadata slower: what is there is looked at.
+                Ok(Some(found)) => {
+                    let item = Item::new(item.what, judge(spec, Some(&found), horizon));
+                    let again = self.carry_out(item, spec, Some(&found), horizon, mode);
+                    return Box::pin(again).await;
+                }
+                Err(why) => Err(why),
+            },
             (Mode::Apply, Verdict::Alter(_)) => self.alter(spec, found).await,
         };
         match done {
@@ -98,7 +108,8 @@ impl Kafka {
         }
     }
 
-    async fn create(&self, spec: &TopicSpec) -> anyhow::Result<()> {
+    /// What is there, where somebody else has made it.
+    async fn create(&self, spec: &TopicSpec) -> anyhow::Result<Option<Found>> {
         let replication = TopicReplication::Fixed(spec.replication.unwrap_or(-1));
         let topic = NewTopic::new(&spec.name, spec.partitions, replication);
         let topic = spec
@@ -106,24 +117,23 @@ impl Kafka {
             .iter()
             .fold(topic, |topic, (name, value)| topic.set(name, value));
         let made = self.admin.create_topics([&topic], &options()).await;
-        match made.context("the brokers do not answer")?.pop() {
-            Some(Ok(_)) => {}
-            // Somebody else was faster: the next plan compares what they made.
-            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {
-                bail!("somebody else has just made it: plan again")
-            }
+        let ours = match made.context("the brokers do not answer")?.pop() {
+            Some(Ok(_)) => true,
+            Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => false,
             Some(Err((_, why))) => bail!("the broker does not make it: {why}"),
             None => bail!("the broker does not say what became of it"),
-        }
+        };
         // Whoever comes next is to find it: it reaches the brokers' metadata a moment later.
         let (begun, mut delays) = (Instant::now(), Delays::server());
-        while self.find(spec).await?.is_none() {
+        loop {
+            if let Some(found) = self.find(spec).await? {
+                return Ok(Some(found).filter(|_| !ours));
+            }
             if begun.elapsed() > TIMEOUT {
                 bail!("it was made, and the brokers do not show it yet: plan again");
             }
             tokio::time::sleep(delays.next_delay()).await;
         }
-        Ok(())
     }
 
     /// Kafka's older request sets all of a topic's own settings at once, and the client has no other: those that
