@@ -20,6 +20,8 @@ pub mod sink;
 
 pub mod commit;
 
+pub mod produce;
+
 pub mod live;
 
 pub mod gateway;

@@ -34,6 +34,7 @@ fn topic(key: &[&str], columns: &[(&str, ColumnType)]) -> TopicSpec {
         key: key.iter().map(|k| (*k).to_owned()).collect(),
         partitions: 1,
         epoch: Epoch::new(1).unwrap(),
+        replication: None,
         partitioner: None,
         reading: Default::default(),
         config: Default::default(),

@@ -1,15 +1,17 @@
 //! The command line: one file a command. A command's file holds its arguments and runs it.
 //!
 //! Exit codes: 0 all is well; 1 the command failed; 2 the command line, the settings, a topic or a pipeline
-//! is wrong.
+//! is wrong (`topics` alone has others: see there).
 
 mod bench;
 mod dead;
 pub mod demo;
+mod produce;
 mod reference;
 mod run;
 mod status;
 mod token;
+mod topics;
 mod validate;
 
 use std::path::PathBuf;
@@ -41,6 +43,10 @@ enum Command {
     Demo(demo::run::Args),
     /// Check the settings, topics and pipelines; each problem is one line with its file, line and column
     Validate(validate::Args),
+    /// Compare the topics, schemas and streams with their files, and make them so
+    Topics(topics::Args),
+    /// Send events into a topic, one JSON object a line on standard input, and say what became of each
+    Produce(produce::Args),
     /// Look at dead letters, and write them into their sinks again
     Dead(dead::Args),
     /// Whether a running process is ready, and what its branches do
@@ -71,6 +77,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(&args, &options),
         Command::Demo(args) => demo::run::run(&args),
         Command::Validate(args) => validate::run(&args, &options),
+        Command::Topics(args) => topics::run(&args, &options),
+        Command::Produce(args) => produce::run(&args, &options),
         Command::Dead(args) => dead::run(&args, &options),
         Command::Status(args) => status::status(&args, &options),
         Command::Lag(args) => status::lag(&args, &options),

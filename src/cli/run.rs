@@ -6,22 +6,33 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 
 use super::WRONG_INPUT;
-use crate::config::{self, LiveSpec, LoadOptions, PipelineSpec, Settings};
+use crate::config::{
+    self, IngestSettings, LiveSpec, LoadOptions, PipelineSpec, Settings, TopicSpec,
+};
 use crate::gateway::{self, start::Gateway};
 use crate::lane::Lane;
 use crate::live::{self, start::Live};
 use crate::ops;
+use crate::produce::http::{self as ingest, Ingest};
 use crate::supervise::Tree;
 
 /// Arguments of `run`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The pipelines to run, `live` for the live lane and `gateway` for the browsers' gateway [default: all of them, the
-    /// live lane where topics/live.toml is there, and the gateway where gateway.listen is set]
+    /// The pipelines to run, `live` for the live lane, `gateway` for the browsers' gateway, and `ingest` for events over HTTP
+    /// [default: all of them, the live lane where topics/live.toml is there, the gateway where gateway.listen is set, and
+    /// the ingest where ingest.listen is set]
     pipelines: Vec<String>,
     /// Let tests make actors fail through POST /chaos; refused unless every address lies on this machine
     #[arg(long)]
     chaos: bool,
+}
+
+/// What runs beside the pipelines.
+struct Beside {
+    live: Option<Arc<LiveSpec>>,
+    gateway: bool,
+    ingest: Option<(IngestSettings, Vec<Arc<TopicSpec>>)>,
 }
 
 /// Runs until SIGINT or SIGTERM, then drains and commits; or until a supervisor gives up, which is a failure.
@@ -33,26 +44,34 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
             return Ok(ExitCode::from(WRONG_INPUT));
         }
     };
-    let (live, named): (Vec<String>, Vec<String>) = args
-        .pipelines
-        .iter()
-        .cloned()
-        .partition(|name| name == live::lane::NAME);
-    let (gateway, named): (Vec<String>, Vec<String>) =
-        named.into_iter().partition(|name| name == gateway::NAME);
-    let everything = args.pipelines.is_empty();
+    let asked = |name: &str| args.pipelines.iter().any(|asked| asked == name);
+    let all = args.pipelines.is_empty();
+    let (live, ingest) = (asked(live::lane::NAME), asked(ingest::NAME));
+    let others = args.pipelines.iter().cloned();
+    let named: Vec<String> = others
+        .filter(|name| ![live::lane::NAME, ingest::NAME, gateway::NAME].contains(&name.as_str()))
+        .collect();
     let gateway = match &config.settings.gateway {
-        Some(_) => !gateway.is_empty() || everything,
-        None if !gateway.is_empty() => {
+        Some(_) => asked(gateway::NAME) || all,
+        None if asked(gateway::NAME) => {
             return Err(anyhow!(
                 "there is no gateway: set gateway.listen to where browsers are to reach it"
             ));
         }
         None => false,
     };
+    let ingest = match &config.settings.ingest {
+        Some(settings) if ingest || all => Some(settings.clone()),
+        None if ingest => {
+            return Err(anyhow!(
+                "there is no ingest: set ingest.listen and ingest.keys_file"
+            ));
+        }
+        Some(_) | None => None,
+    };
     let live = match &config.live {
-        Some(spec) if !live.is_empty() || everything => Some(Arc::clone(spec)),
-        None if !live.is_empty() => {
+        Some(spec) if live || all => Some(Arc::clone(spec)),
+        None if live => {
             return Err(anyhow!(
                 "there is no live lane: it is described by live.toml in {}",
                 config.settings.topics_dir.display()
@@ -60,12 +79,13 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         }
         Some(_) | None => None,
     };
-    let pipelines: Vec<Arc<PipelineSpec>> = if named.is_empty() && !everything {
+    let pipelines: Vec<Arc<PipelineSpec>> = if named.is_empty() && !all {
         Vec::new()
     } else {
         let selected = config.select(&named).map_err(|why| anyhow!(why))?;
         selected.into_iter().cloned().map(Arc::new).collect()
     };
+    let ingest = ingest.map(|settings| (settings, config.topics));
     let settings = Arc::new(config.settings);
     if args.chaos {
         let beyond = settings.beyond_this_machine();
@@ -78,14 +98,18 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         }
     }
     ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
-    let beside = (live, gateway);
+    let beside = Beside {
+        live,
+        gateway,
+        ingest,
+    };
     actix::System::new().block_on(until_stopped(settings, pipelines, beside, args.chaos))
 }
 
 async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
-    (live, gateway): (Option<Arc<LiveSpec>>, bool),
+    beside: Beside,
     chaos: bool,
 ) -> anyhow::Result<ExitCode> {
     let tree = Arc::new(if chaos {
@@ -103,7 +127,7 @@ async fn until_stopped(
             return Err(why.into());
         }
     };
-    let live = match &live {
+    let live = match &beside.live {
         Some(spec) => match Live::start(&settings, spec, lane.tree()) {
             Ok(live) => Some(live),
             Err(why) => {
@@ -114,13 +138,36 @@ async fn until_stopped(
         },
         None => None,
     };
+    let ingest = match &beside.ingest {
+        Some((of, topics)) => match Ingest::start(&settings, of, topics) {
+            Ok(ingest) => Some(ingest),
+            Err(why) => {
+                if let Some(live) = live {
+                    live.stop().await;
+                }
+                lane.stop().await;
+                admin.stop().await;
+                return Err(anyhow!("the ingest: {why}"));
+            }
+        },
+        None => None,
+    };
+    if let Some(ingest) = &ingest {
+        lanes.ingest_started(Arc::clone(ingest.stats()));
+    }
     if let Some(live) = &live {
         let parts = ops::LiveParts::new(&live);
         lanes.live_started(parts);
     }
-    let gateway = match gateway.then(|| Gateway::start(&settings, lane.tree())) {
+    let gateway = match beside
+        .gateway
+        .then(|| Gateway::start(&settings, lane.tree()))
+    {
         Some(Ok(gateway)) => Some(gateway),
         Some(Err(why)) => {
+            if let Some(ingest) = ingest {
+                ingest.stop().await;
+            }
             if let Some(live) = live {
                 live.stop().await;
             }
@@ -151,7 +198,12 @@ async fn until_stopped(
             live.stop().await;
         }
     };
-    tokio::join!(lane.stop(), live);
+    let ingest = async {
+        if let Some(ingest) = ingest {
+            ingest.stop().await;
+        }
+    };
+    tokio::join!(lane.stop(), live, ingest);
     tree.stop().await;
     admin.stop().await;
     match failed {

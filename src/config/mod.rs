@@ -26,11 +26,12 @@ pub(crate) use read::show_duration;
 pub use secret::Secret;
 pub use settings::{
     AdminSettings, CalloutSettings, ElasticsearchSettings, GatewaySettings, GroupProtocol,
-    KafkaSettings, LiveSettings, LogFormat, LogSettings, NatsSettings, Properties, RedisSettings,
-    SchemaRegistrySettings, Settings, TokenAlgorithm, TokenSettings,
+    IngestClient, IngestSettings, KafkaSettings, LiveSettings, LogFormat, LogSettings,
+    NatsSettings, ProduceSettings, Properties, RedisSettings, SchemaRegistrySettings, Settings,
+    TokenAlgorithm, TokenSettings,
 };
 pub use topic::{
-    AvroFile, BinaryMode, DecimalMode, Format, OnNewColumn, OnTruncate, Partitioner, Reading,
-    TimeMode, TopicSpec,
+    AvroFile, BinaryMode, Compatibility, DecimalMode, Format, OnNewColumn, OnTruncate, Partitioner,
+    Reading, TimeMode, TopicSpec,
 };
 pub use zone::Zone;

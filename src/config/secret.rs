@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use sha2::{Digest as _, Sha256};
+
 /// A password, token or key. `Debug` and `Display` print `[redacted]`; [`Secret::expose`] is the only way
 /// to the text and is called only where it is sent.
 #[derive(Clone, PartialEq, Eq, serde::Deserialize)]
@@ -20,6 +22,14 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Whether this is what was given. The comparison takes a time that says nothing of where, or by how much, the
+    /// two differ: their digests are of one length, and all of both is looked at.
+    pub fn is(&self, given: &[u8]) -> bool {
+        let (given, right) = (Sha256::digest(given), Sha256::digest(self.0.as_bytes()));
+        let differ = given.iter().zip(right.iter());
+        std::hint::black_box(differ.fold(0, |all, (a, b)| all | (a ^ b))) == 0
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -31,5 +41,20 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_itself_alone_and_prints_nothing() {
+        let secret = Secret::new("hunter2");
+        assert!(secret.is(b"hunter2"));
+        for other in ["", "hunter", "hunter22", "Hunter2"] {
+            assert!(!secret.is(other.as_bytes()), "{other}");
+        }
+        assert_eq!(format!("{secret} {secret:?}"), "[redacted] [redacted]");
     }
 }

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Secret;
+use super::{RateSpec, Secret};
 
 /// Everything that is not a topic or a pipeline.
 #[derive(Debug, Clone)]
@@ -25,6 +25,10 @@ pub struct Settings {
     pub gateway: Option<GatewaySettings>,
     /// The schema registry, where there is one.
     pub schema_registry: Option<SchemaRegistrySettings>,
+    /// What a producer of events may hold, and for how long.
+    pub produce: ProduceSettings,
+    /// The HTTP ingest, where this process may serve it.
+    pub ingest: Option<IngestSettings>,
     /// The admin address.
     pub admin: AdminSettings,
     /// Logs.
@@ -121,6 +125,45 @@ pub struct SchemaRegistrySettings {
     pub ca_file: Option<PathBuf>,
     /// How long one request may take.
     pub timeout: Duration,
+}
+
+/// What a producer of events may hold, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProduceSettings {
+    /// The most memory for records that Kafka has not acknowledged, in bytes.
+    pub queue_bytes: usize,
+    /// The most of such records.
+    pub queue_records: u32,
+    /// How long a record may wait for its acknowledgement before it is given up.
+    pub timeout: Duration,
+}
+
+/// How events are taken over HTTP.
+#[derive(Debug, Clone)]
+pub struct IngestSettings {
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Who may send.
+    pub clients: Vec<IngestClient>,
+    /// The most bytes of a request's body.
+    pub max_body: usize,
+    /// The most events of a request.
+    pub max_events: u32,
+    /// How long a request may take until its records are sent, and each of them until it is acknowledged.
+    pub timeout: Duration,
+    /// How many events one client may send.
+    pub rate: RateSpec,
+}
+
+/// Someone who may send events.
+#[derive(Debug, Clone)]
+pub struct IngestClient {
+    /// As it is named in logs.
+    pub name: String,
+    /// What its requests carry.
+    pub key: Secret,
+    /// The topics that it may write to; all where there are none.
+    pub topics: Vec<String>,
 }
 
 /// How to reach NATS, as a worker.
@@ -313,12 +356,16 @@ impl Settings {
                 beyond.push(format!("{name} = {addresses:?}"));
             }
         }
+        let ingest = self.ingest.as_ref().map(|ingest| ingest.listen);
         let gateway = self.gateway.as_ref().map(|gateway| gateway.listen);
-        if let Some(listen) = gateway.filter(|listen| !listen.ip().is_loopback()) {
-            beyond.push(format!("gateway.listen = \"{listen}\""));
-        }
-        if !self.admin.listen.ip().is_loopback() {
-            beyond.push(format!("admin.listen = \"{}\"", self.admin.listen));
+        for (name, listen) in [
+            ("gateway.listen", gateway),
+            ("admin.listen", Some(self.admin.listen)),
+            ("ingest.listen", ingest),
+        ] {
+            if let Some(listen) = listen.filter(|listen| !listen.ip().is_loopback()) {
+                beyond.push(format!("{name} = \"{listen}\""));
+            }
         }
         beyond
     }

@@ -17,6 +17,8 @@ pub struct TopicSpec {
     pub key: Vec<String>,
     /// The number of partitions, 1 to 10,000. More partitions means a new topic.
     pub partitions: i32,
+    /// How many brokers hold each partition; the brokers' own default where absent.
+    pub replication: Option<i32>,
     /// The topic's incarnation.
     pub epoch: Epoch,
     /// How the producer places a key, where that is to be checked on every record.
@@ -67,8 +69,10 @@ pub struct Reading {
     pub on_truncate: OnTruncate,
     /// What becomes of a column that the declared columns do not name.
     pub on_new_column: OnNewColumn,
-    /// The topic's own Avro schemas: the one in force, then those before it.
+    /// The topic's own Avro schemas: the one in force, then those before it, the newest first.
     pub schemas: Vec<AvroFile>,
+    /// What the schema in force must be to the one before it.
+    pub compatibility: Compatibility,
 }
 
 /// A schema's file under `topics/`.
@@ -78,6 +82,20 @@ pub struct AvroFile {
     pub file: PathBuf,
     /// Its JSON.
     pub text: String,
+}
+
+/// What a topic's schema must be to the one before it, in the words of schema registries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Compatibility {
+    /// Who reads by the new one reads what was written by the old one.
+    #[default]
+    Backward,
+    /// Who reads by the old one reads what is written by the new one.
+    Forward,
+    /// Both.
+    Full,
+    /// Anything.
+    None,
 }
 
 /// How Debezium writes a DECIMAL.
@@ -147,6 +165,34 @@ pub enum Partitioner {
     Canal,
     /// One partition for all rows of a table, whichever it is.
     Table,
+}
+
+// === impl Compatibility ===
+
+impl Compatibility {
+    /// What is wrong with a schema that follows another one: a sentence for each field at fault.
+    pub fn faults(self, before: &str, now: &str) -> Vec<String> {
+        let read = |writer, reader| {
+            // The texts are schemas, or would not have been read.
+            crate::decode::unreadable(writer, reader).unwrap_or_else(|why| vec![why])
+        };
+        let backward = || {
+            read(before, now)
+                .into_iter()
+                .map(|fault| format!("not backward compatible: {fault}"))
+        };
+        let forward = || {
+            read(now, before)
+                .into_iter()
+                .map(|fault| format!("not forward compatible: {fault}"))
+        };
+        match self {
+            Self::Backward => backward().collect(),
+            Self::Forward => forward().collect(),
+            Self::Full => backward().chain(forward()).collect(),
+            Self::None => Vec::new(),
+        }
+    }
 }
 
 // === impl Format ===

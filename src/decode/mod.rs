@@ -17,11 +17,11 @@ mod schemas;
 
 use std::sync::Arc;
 
-pub use avro::columns as avro_columns;
+pub use avro::{AvroSchema, Unfit, columns as avro_columns, unreadable};
 pub use canal::CanalJson;
 pub use debezium::{DebeziumAvro, DebeziumJson};
 pub use maxwell::MaxwellJson;
-pub use plain::{AvroEvents, JsonEvents};
+pub use plain::{AvroEvents, JsonEvents, fingerprint};
 pub use schemas::{SchemaId, Schemas};
 
 use crate::config::{Format, TopicSpec};

@@ -247,13 +247,7 @@ impl Keeper {
     }
 
     async fn dial(&self) -> Result<Client, String> {
-        let addrs: Vec<async_nats::ServerAddr> = self
-            .settings
-            .url
-            .split(',')
-            .map(|one| one.trim().parse())
-            .collect::<Result<_, _>>()
-            .map_err(|e: std::io::Error| e.to_string())?;
+        let addrs = addresses(&self.settings)?;
         let mut dialled = 0;
         self.state.send_modify(|s| {
             s.dialled += 1;
@@ -265,14 +259,10 @@ impl Keeper {
             state: Arc::clone(&self.state),
             counters: Arc::clone(&self.counters),
         };
-        let mut options = ConnectOptions::new()
-            .name(format!("twolane/{}", self.name))
-            .custom_inbox_prefix(self.inbox)
+        options(&self.settings, self.name, self.inbox)
             .subscription_capacity(self.subscription)
             .client_capacity(COMMANDS)
             .ping_interval(PING)
-            .connection_timeout(self.settings.timeout)
-            .request_timeout(Some(self.settings.timeout))
             .retry_on_initial_connect()
             .max_reconnects(ATTEMPTS)
             .reconnect_delay_callback(|attempt| match attempt {
@@ -282,17 +272,44 @@ impl Keeper {
             .event_callback(move |event| {
                 ear.hears(&event);
                 std::future::ready(())
-            });
-        if let Some(user) = &self.settings.username {
-            let password = self.settings.password.as_ref();
-            let password = password.map(|p| p.expose().to_owned()).unwrap_or_default();
-            options = options.user_and_password(user.clone(), password);
-        }
-        if let Some(ca) = &self.settings.ca_file {
-            options = options.add_root_certificates(ca.clone()).require_tls(true);
-        }
-        options.connect(addrs).await.map_err(|e| e.to_string())
+            })
+            .connect(addrs)
+            .await
+            .map_err(|e| e.to_string())
     }
+}
+
+/// A connection for one errand, tried once and not kept.
+///
+/// # Errors
+/// Where the server is not reached, or does not let this user in.
+pub async fn once(settings: &NatsSettings) -> Result<Client, String> {
+    let connecting = options(settings, "once", INBOX).connect(addresses(settings)?);
+    connecting.await.map_err(|e| e.to_string())
+}
+
+fn addresses(settings: &NatsSettings) -> Result<Vec<async_nats::ServerAddr>, String> {
+    let each = settings.url.split(',').map(|one| one.trim().parse());
+    each.collect::<Result<_, _>>()
+        .map_err(|e: std::io::Error| e.to_string())
+}
+
+/// Who connects, and how.
+fn options(settings: &NatsSettings, name: &str, inbox: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new()
+        .name(format!("twolane/{name}"))
+        .custom_inbox_prefix(inbox)
+        .connection_timeout(settings.timeout)
+        .request_timeout(Some(settings.timeout));
+    if let Some(user) = &settings.username {
+        let password = settings.password.as_ref();
+        let password = password.map(|p| p.expose().to_owned()).unwrap_or_default();
+        options = options.user_and_password(user.clone(), password);
+    }
+    if let Some(ca) = &settings.ca_file {
+        options = options.add_root_certificates(ca.clone()).require_tls(true);
+    }
+    options
 }
 
 /// Takes what a client says of its connection.

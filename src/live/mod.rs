@@ -17,7 +17,7 @@ mod inbox;
 pub mod room;
 
 pub mod keywords;
-mod limits;
+pub(crate) mod limits;
 pub mod moderation;
 
 mod likes;

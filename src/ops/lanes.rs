@@ -13,6 +13,7 @@ use super::view::{
 };
 use crate::branch::{Branch, Histogram, PartitionStats};
 use crate::gateway::start::GatewayStatus;
+use crate::produce::http as ingest;
 use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tree};
 
 /// What runs in this process. The branches come later than the admin address, so that an address in use is
@@ -21,6 +22,7 @@ pub struct Lanes {
     branches: OnceLock<Vec<Arc<Branch>>>,
     live: OnceLock<LiveParts>,
     gateway: OnceLock<GatewayStatus>,
+    ingest: OnceLock<Arc<ingest::Stats>>,
     tree: Arc<Tree>,
     started: Instant,
 }
@@ -34,6 +36,7 @@ impl Lanes {
             branches: OnceLock::new(),
             live: OnceLock::new(),
             gateway: OnceLock::new(),
+            ingest: OnceLock::new(),
             tree,
             started: Instant::now(),
         })
@@ -53,6 +56,11 @@ impl Lanes {
     pub fn gateway_started(&self, gateway: GatewayStatus) {
         self.gateway.get_or_init(|| gateway);
     }
+
+    /// The HTTP ingest of this process has been started. Only the first call counts.
+    pub fn ingest_started(&self, stats: Arc<ingest::Stats>) {
+        self.ingest.get_or_init(|| stats);
+    }
 }
 
 impl Subject for Lanes {
@@ -66,6 +74,10 @@ impl Subject for Lanes {
 
     fn gateway(&self) -> Option<GatewayView> {
         self.gateway.get().map(GatewayView::from)
+    }
+
+    fn ingest(&self) -> Option<ingest::Snapshot> {
+        self.ingest.get().map(|stats| stats.snapshot())
     }
 
     fn children(&self) -> Vec<ChildView> {

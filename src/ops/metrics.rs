@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 use super::gateway::{GatewayView, SentView};
 use super::live::{ClassView, LiveView};
 use super::view::{BranchView, ChildView, HistogramView, PartitionView, Subject};
+use crate::produce::http as ingest;
 use table::TABLE;
 
 /// What `/metrics` declares its answer to be.
@@ -68,6 +69,10 @@ enum Read {
     Gateway(fn(&GatewayView) -> u64),
     /// A gauge of the gateway.
     GatewayNow(fn(&GatewayView) -> f64),
+    /// A counter of the ingest.
+    Ingest(fn(&ingest::Snapshot) -> u64),
+    /// A counter of the ingest and reason.
+    Turned,
     /// Always 1.
     Build,
 }
@@ -83,6 +88,13 @@ struct Bounds {
     /// Whole numbers are counted: a bound is rounded down to one, which changes no count.
     whole: bool,
 }
+
+/// What runs beside the pipelines, where it does.
+type Beside<'a> = (
+    Option<&'a LiveView>,
+    Option<&'a GatewayView>,
+    Option<&'a ingest::Snapshot>,
+);
 
 struct Reader(Arc<dyn Subject>);
 
@@ -139,7 +151,9 @@ impl Read {
             | Self::Users
             | Self::Live(_)
             | Self::Sent(_)
-            | Self::Gateway(_) => MetricType::Counter,
+            | Self::Gateway(_)
+            | Self::Ingest(_)
+            | Self::Turned => MetricType::Counter,
             Self::Gauge(_)
             | Self::State
             | Self::Partition(_)
@@ -162,9 +176,13 @@ impl Read {
             Self::Child(_) => &["child"],
             Self::ChildState => &["child", "state"],
             Self::Class(_) | Self::Sent(_) => &["class"],
-            Self::Refusals => &["reason"],
+            Self::Refusals | Self::Turned => &["reason"],
             Self::Users => &["outcome"],
-            Self::Live(_) | Self::LiveNow(_) | Self::Gateway(_) | Self::GatewayNow(_) => &[],
+            Self::Live(_)
+            | Self::LiveNow(_)
+            | Self::Gateway(_)
+            | Self::GatewayNow(_)
+            | Self::Ingest(_) => &[],
             Self::Build => &["version"],
         }
     }
@@ -184,6 +202,7 @@ impl Collector for Reader {
         let children = self.0.children();
         let live = self.0.live();
         let gateway = self.0.gateway();
+        let ingest = self.0.ingest();
         for metric in TABLE {
             // The encoder adds the suffix to each sample by itself.
             let family = metric.name.strip_suffix("_total").unwrap_or(metric.name);
@@ -192,7 +211,7 @@ impl Collector for Reader {
                 to: to.encode_descriptor(family, metric.help, None, kind)?,
                 names: metric.read.labels(),
             };
-            let beside = (live.as_ref(), gateway.as_ref());
+            let beside = (live.as_ref(), gateway.as_ref(), ingest.as_ref());
             metric.encode(&branches, &children, beside, &mut samples)?;
         }
         Ok(())
@@ -206,7 +225,7 @@ impl Metric {
         &self,
         branches: &[BranchView],
         children: &[ChildView],
-        (live, gateway): (Option<&LiveView>, Option<&GatewayView>),
+        (live, gateway, ingest): Beside<'_>,
         to: &mut Samples<'_>,
     ) -> fmt::Result {
         let of = |b: &BranchView| [b.pipeline.clone(), b.sink.clone(), b.topic.clone()];
@@ -270,6 +289,11 @@ impl Metric {
                 .try_for_each(|c| to.counter(&[c.class.to_owned()], read(c))),
             Read::Gateway(read) => gateway.iter().try_for_each(|g| to.counter(&[], read(g))),
             Read::GatewayNow(read) => gateway.iter().try_for_each(|g| to.gauge(&[], read(g))),
+            Read::Ingest(read) => ingest.iter().try_for_each(|i| to.counter(&[], read(i))),
+            Read::Turned => ingest
+                .iter()
+                .flat_map(|ingest| &ingest.turned)
+                .try_for_each(|(reason, n)| to.counter(&[(*reason).to_owned()], *n)),
             Read::Build => to.gauge(&[env!("CARGO_PKG_VERSION").to_owned()], 1.0),
         }
     }

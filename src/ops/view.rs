@@ -10,6 +10,7 @@ use super::gateway::GatewayView;
 use super::live::LiveView;
 
 use crate::branch::State;
+use crate::produce::http as ingest;
 use crate::supervise::{Asked, Chaos};
 
 /// What is shown and switched: the lanes of this process, or a stand-in under test.
@@ -24,6 +25,11 @@ pub trait Subject: Send + Sync + 'static {
 
     /// The gateway; `None` where this process runs none.
     fn gateway(&self) -> Option<GatewayView> {
+        None
+    }
+
+    /// The HTTP ingest; `None` where this process serves none.
+    fn ingest(&self) -> Option<ingest::Snapshot> {
         None
     }
 

@@ -1,11 +1,16 @@
-//! The client of a schema registry (Confluent's API): an Avro schema by the id that a record names.
+//! The client of a schema registry (Confluent's API): an Avro schema by the id that a record names, and the
+//! schemas of a topic's subject.
 //!
 //! It promises a difference: a registry that is away, overloaded or refuses the password is
 //! [`RegistryError::Away`], which is waited out; one that answers and has no such schema, or has another kind,
 //! is [`RegistryError::Unknown`], which is final for the record. It caches nothing; what it answers goes into
 //! [`Schemas`](crate::decode::Schemas).
 
-use reqwest::{Client, StatusCode};
+mod subjects;
+
+pub use subjects::{Latest, subject};
+
+use reqwest::{Client, Method, StatusCode};
 use serde::Deserialize;
 
 use crate::config::{SchemaRegistrySettings, Secret};
@@ -100,19 +105,34 @@ impl SchemaRegistry {
                 format!("schemas/guids/{}", text.trim_start_matches("guid "))
             }
         };
-        let url = format!("{}/{path}", self.url);
-        let away = |detail: String, alarm| RegistryError::Away {
-            detail: format!("GET {url}: {detail}"),
-            alarm,
+        let (status, body) = self.ask(Method::GET, &path, None).await?;
+        judge(id, status, &body).map_err(|wrong| self.placed("GET", &path, wrong))
+    }
+
+    /// Asks once.
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        schema: Option<&str>,
+    ) -> Result<(StatusCode, Vec<u8>), RegistryError> {
+        let away = |detail: String, alarm| {
+            self.placed(method.as_str(), path, RegistryError::Away { detail, alarm })
         };
-        let mut request = self.client.get(&url).header(
-            "accept",
-            "application/vnd.schemaregistry.v1+json, application/json",
-        );
+        let failed = |e: reqwest::Error| away(causes(&e.without_url()), false);
+        let mut request = self
+            .client
+            .request(method.clone(), format!("{}/{path}", self.url))
+            .header(
+                "accept",
+                "application/vnd.schemaregistry.v1+json, application/json",
+            );
         if let Some((user, password)) = &self.user {
             request = request.basic_auth(user, Some(password.expose()));
         }
-        let failed = |e: reqwest::Error| away(causes(&e.without_url()), false);
+        if let Some(schema) = schema {
+            request = request.json(&serde_json::json!({ "schema": schema }));
+        }
         let mut response = request.send().await.map_err(failed)?;
         let status = response.status();
         let mut body = Vec::new();
@@ -125,10 +145,18 @@ impl SchemaRegistry {
                 ));
             }
         }
-        judge(id, status, &body).map_err(|wrong| match wrong {
-            RegistryError::Away { detail, alarm } => away(detail, alarm),
+        Ok((status, body))
+    }
+
+    /// With what was asked before what came of it.
+    fn placed(&self, method: &str, path: &str, wrong: RegistryError) -> RegistryError {
+        match wrong {
+            RegistryError::Away { detail, alarm } => RegistryError::Away {
+                detail: format!("{method} {}/{path}: {detail}", self.url),
+                alarm,
+            },
             unknown @ RegistryError::Unknown(_) => unknown,
-        })
+        }
     }
 }
 
@@ -160,12 +188,21 @@ fn judge(id: SchemaId, status: StatusCode, body: &[u8]) -> Result<String, Regist
         ) => Err(RegistryError::Unknown(format!(
             "its schema, {id}, is not known to the schema registry: it was deleted there, or the record comes from a producer of another registry"
         ))),
-        (StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT, _) => {
-            Err(away(format!("answered {status}"), false))
-        }
-        (status, _) if status.is_server_error() => Err(away(format!("answered {status}"), false)),
+        (status, _) => Err(unexpected(status)),
+    }
+}
+
+/// What an answer means that is none to the question.
+fn unexpected(status: StatusCode) -> RegistryError {
+    let passes = status.is_server_error()
+        || matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT
+        );
+    RegistryError::Away {
+        detail: format!("answered {status}"),
         // 401 and 403 are for an operator; any other is no registry's answer to this question.
-        (status, _) => Err(away(format!("answered {status}"), true)),
+        alarm: !passes,
     }
 }
 

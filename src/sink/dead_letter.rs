@@ -10,17 +10,21 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, Top
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
 
 use crate::branch::now_ms;
 use crate::config::KafkaSettings;
 use crate::event::{Record, Version};
+use crate::produce::{Limits, Outgoing, Producer};
 
 /// What the dead topic takes beyond the source's largest record: twolane's own headers, whose texts are cut
 /// to [`DETAIL_BYTES`], and room for the record's own.
 const HEADROOM: usize = 64 * 1024;
 /// The most bytes of the sink's or decoder's words that are kept.
 const DETAIL_BYTES: usize = 1_000;
+/// Letters that wait for their acknowledgement: twice the largest record, and as many as a branch may have
+/// rejected before it halts, many times over.
+const QUEUE: usize = 64 << 20;
+const LETTERS: u32 = 100_000;
 /// How long one attempt may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -69,7 +73,7 @@ pub struct Letter<'a> {
 
 /// A branch's way to its dead-letter topic.
 pub struct DeadLetters {
-    producer: FutureProducer,
+    producer: Producer,
     topic: String,
     source: String,
     pipeline: String,
@@ -103,17 +107,16 @@ impl DeadLetters {
         pipeline: &str,
         sink: &str,
     ) -> Result<Self, KafkaError> {
-        let producer = crate::source::client_config(kafka)
-            .set("enable.idempotence", "true")
-            .set("acks", "all")
-            .set("compression.type", "lz4")
-            // The brokers' limit is the one that counts; the client's must not be lower.
-            .set("message.max.bytes", "1000000000")
-            // Few and late are worth more than many at once: letters come one by one.
-            .set("queue.buffering.max.kbytes", "65536")
-            .set("linger.ms", "1")
-            .set("delivery.timeout.ms", TIMEOUT.as_millis().to_string())
-            .create()?;
+        let producer = Producer::new(
+            kafka,
+            Limits {
+                bytes: QUEUE,
+                records: LETTERS,
+                // Letters come one by one, and are waited for one by one.
+                linger: Duration::from_millis(1),
+                delivery: TIMEOUT,
+            },
+        )?;
         Ok(Self {
             producer,
             topic: dead_topic(topic),
@@ -209,11 +212,13 @@ impl DeadLetters {
             let count = record.headers.iter().count();
             headers = text(headers, header::HEADERS_OMITTED, &count.to_string());
         }
-        let mut message = FutureRecord::<[u8], [u8]>::to(&self.topic).headers(headers);
-        message.key = record.key;
-        message.payload = record.value.filter(|_| kept == Kept::All);
-        let sent = self.producer.send(message, TIMEOUT).await;
-        sent.map(|_| ()).map_err(|(why, _)| why)
+        let letter = Outgoing {
+            topic: &self.topic,
+            key: record.key,
+            value: record.value.filter(|_| kept == Kept::All),
+            headers: Some(headers),
+        };
+        self.producer.send(letter).await?.await.map(|_| ())
     }
 }
 

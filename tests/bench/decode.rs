@@ -52,6 +52,7 @@ fn topic() -> TopicSpec {
         key: vec!["id".into()],
         partitions: 8,
         epoch: Epoch::new(1).unwrap(),
+        replication: None,
         partitioner: None,
         reading: Default::default(),
         config: Default::default(),

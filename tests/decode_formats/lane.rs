@@ -28,6 +28,7 @@ pub fn topic(
         key: key.iter().map(|k| (*k).to_owned()).collect(),
         partitions: 1,
         epoch: Epoch::new(1).unwrap(),
+        replication: None,
         partitioner: None,
         config: Default::default(),
         columns: columns

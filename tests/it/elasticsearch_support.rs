@@ -193,6 +193,7 @@ impl Lane {
                 key: vec![String::from("id")],
                 partitions: 8,
                 epoch: Epoch::new(1).unwrap(),
+                replication: None,
                 partitioner: None,
                 reading: Default::default(),
                 config: Default::default(),

@@ -19,6 +19,8 @@ mod live_auth;
 mod live_rooms;
 mod nats;
 mod process;
+mod produce;
 mod redis_sink;
+mod segments;
 mod stack;
 mod supervise;

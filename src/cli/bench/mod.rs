@@ -9,6 +9,7 @@ mod bare;
 mod child;
 mod gateway;
 mod live;
+mod produce;
 mod records;
 mod report;
 mod specs;
@@ -33,6 +34,8 @@ enum What {
     Live(live::Args),
     /// Show comments to browsers' sockets and notify their users at fixed rates, and measure when, and at what cost
     Gateway(gateway::Args),
+    /// Send records beside Kafka's own tool, and count what each codec leaves of them
+    Produce(produce::Args),
     /// The lane of `sync`, in the process that is measured
     #[command(hide = true)]
     Lane(child::Args),
@@ -44,6 +47,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Sync(args) => sync::run(args),
         What::Live(args) => live::run(args),
         What::Gateway(args) => gateway::run(args),
+        What::Produce(args) => produce::run(args),
         What::Lane(args) => child::run(args),
     }
 }

@@ -61,6 +61,35 @@ pub(super) async fn make(brokers: &str, spec: &TopicSpec) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// Makes one topic, which must not be there.
+///
+/// # Errors
+/// As [`make`].
+pub(super) async fn make_one(brokers: &str, topic: &str, partitions: i32) -> anyhow::Result<()> {
+    let (admin, options) = admin(brokers)?;
+    let wanted = NewTopic::new(topic, partitions, TopicReplication::Fixed(1));
+    let made = admin.create_topics([&wanted], &options).await;
+    match made.context("cannot make the topic")?.pop() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err((_, why))) => bail!("the broker does not make the topic {topic}: {why}"),
+        None => bail!("the broker does not say what became of the topic {topic}"),
+    }
+}
+
+/// Removes one topic.
+///
+/// # Errors
+/// As [`remove`].
+pub(super) async fn remove_one(brokers: &str, topic: &str) -> anyhow::Result<()> {
+    let (admin, options) = admin(brokers)?;
+    let removed = admin.delete_topics(&[topic], &options).await;
+    match removed.context("cannot remove the topic")?.pop() {
+        Some(Ok(_)) => Ok(()),
+        Some(Err((_, why))) => bail!("the broker does not remove the topic {topic}: {why}"),
+        None => bail!("the broker does not say what became of the topic {topic}"),
+    }
+}
+
 /// Removes the topics and the consumer groups of a run.
 ///
 /// # Errors
@@ -115,12 +144,9 @@ impl ProducerContext for Failures {
 pub(super) fn fill(brokers: &str, spec: &TopicSpec, records: Records) -> anyhow::Result<()> {
     use rdkafka::config::FromClientConfigAndContext as _;
     let mut config = config(brokers);
-    // As the capture's producer is set: idempotent, so in order, and lz4.
+    crate::produce::promises(&mut config);
     config
-        .set("enable.idempotence", "true")
-        .set("compression.type", "lz4")
         .set("linger.ms", "20")
-        .set("batch.size", "262144")
         .set("queue.buffering.max.kbytes", "65536");
     let producer = BaseProducer::from_config_and_context(&config, Failures(0.into()))
         .context("cannot make a Kafka client")?;

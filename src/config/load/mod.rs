@@ -6,6 +6,7 @@
 mod address;
 mod cross;
 mod document;
+mod ingest;
 mod live;
 mod live_fields;
 mod mapping;

@@ -64,6 +64,10 @@ pub(super) fn read(file: &Path, topics: &Topics, problems: &mut Problems) -> Opt
         let message = "the file's name makes the pipeline's, \"live\", which is the live lane's: choose another name";
         problems.add(Place::File(file.to_owned()), message);
     }
+    if name == super::ingest::NAME {
+        let message = "the file's name makes the pipeline's, \"ingest\", which is the HTTP ingest's: choose another name";
+        problems.add(Place::File(file.to_owned()), message);
+    }
     let table = source.toml(problems)?;
     let mut values = Values::new(&PIPELINE, source.at(1, 1));
     values.read_table(table.get_ref(), &source, &Heading::TOP, problems);

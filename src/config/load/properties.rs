@@ -5,7 +5,7 @@ use crate::config::read::Entry;
 use crate::config::{GroupProtocol, Problems};
 
 /// Properties that are refused, with the reason and what to do instead.
-const REFUSED: [(&str, &str); 31] = [
+const REFUSED: [(&str, &str); 38] = [
     (
         "enable.auto.commit",
         "the lane commits a partition's watermark itself, once everything below it is resolved",
@@ -46,6 +46,28 @@ const REFUSED: [(&str, &str); 31] = [
     (
         "transactional.id",
         "the lane's producer is idempotent, and not transactional",
+    ),
+    (
+        "partitioner",
+        "a key is placed as Java's producer places it, and the lane checks every record against that",
+    ),
+    ("queue.buffering.max.messages", "set produce.queue_records"),
+    ("queue.buffering.max.kbytes", "set produce.queue_bytes"),
+    (
+        "message.timeout.ms",
+        "set produce.timeout or ingest.timeout",
+    ),
+    (
+        "delivery.timeout.ms",
+        "set produce.timeout or ingest.timeout",
+    ),
+    (
+        "message.max.bytes",
+        "the topic's own max.message.bytes is the limit",
+    ),
+    (
+        "enable.gapless.guarantee",
+        "a record that was given up must not end the producer",
     ),
     (
         "enable.partition.eof",

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::config::read::{Placed, Values};
 use crate::config::{
-    AvroFile, BinaryMode, ColumnType, DecimalMode, Format, OnNewColumn, OnTruncate, Partitioner,
-    Place, Problems, Reading, TimeMode, Zone,
+    AvroFile, BinaryMode, ColumnType, Compatibility, DecimalMode, Format, OnNewColumn, OnTruncate,
+    Partitioner, Place, Problems, Reading, TimeMode, Zone,
 };
 
 /// Every format's name.
@@ -25,7 +25,7 @@ const TABLES: &[Format] = &[Format::CanalJson, Format::MaxwellJson];
 const PLAIN: &[Format] = &[Format::Avro, Format::Json];
 
 /// Keys that mean something to these formats alone.
-const ONLY_WITH: [(&str, &[Format]); 7] = [
+const ONLY_WITH: [(&str, &[Format]); 8] = [
     ("decimal_handling_mode", DEBEZIUM),
     ("binary_handling_mode", DEBEZIUM),
     ("time_precision_mode", DEBEZIUM),
@@ -33,6 +33,7 @@ const ONLY_WITH: [(&str, &[Format]); 7] = [
     ("tables", TABLES),
     ("schema", PLAIN),
     ("former_schemas", PLAIN),
+    ("compatibility", PLAIN),
 ];
 
 /// The format; Debezium's JSON where it is missing or wrong, which has been reported.
@@ -94,6 +95,13 @@ pub(super) fn read(
             Vec::new()
         }
     };
+    let compatibility = match values.text("compatibility").as_deref() {
+        Some("forward") => Compatibility::Forward,
+        Some("full") => Compatibility::Full,
+        Some("none") => Compatibility::None,
+        Some(_) | None => Compatibility::Backward,
+    };
+    check_schemas(&schemas, compatibility, problems);
     Some(Reading {
         decimals: match values.text("decimal_handling_mode").as_deref() {
             Some("precise") => Some(DecimalMode::Precise),
@@ -123,7 +131,20 @@ pub(super) fn read(
             Some(_) | None => OnNewColumn::Map,
         },
         schemas,
+        compatibility,
     })
+}
+
+/// The schema in force against its predecessor.
+fn check_schemas(schemas: &[AvroFile], rule: Compatibility, problems: &mut Problems) {
+    let [now, before, ..] = schemas else { return };
+    for fault in rule.faults(&before.text, &now.text) {
+        let message = format!(
+            "as the successor of {} it is {fault}. Give a new field a default and keep the others as they are, set `compatibility` to what is meant, or make a new topic",
+            before.file.display()
+        );
+        problems.add(Place::File(now.file.clone()), message);
+    }
 }
 
 fn check_partitioner(values: &Values, format: Format, problems: &mut Problems) {

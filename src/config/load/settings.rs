@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use super::settings_fields::SETTINGS;
-use super::{LoadOptions, address, properties, schema_registry, settings_gateway, settings_live};
+use super::{
+    LoadOptions, address, ingest, properties, schema_registry, settings_gateway, settings_live,
+};
 use crate::config::read::{Field, Heading, Source, Values, did_you_mean};
 use crate::config::{
     AdminSettings, ElasticsearchSettings, GroupProtocol, KafkaSettings, LogFormat, LogSettings,
-    Place, Problems, Properties, RedisSettings, Secret, Settings,
+    Place, Problems, ProduceSettings, Properties, RedisSettings, Secret, Settings,
 };
 
 /// The file that is read where no other is named, if it is there.
@@ -102,6 +104,7 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
     let gateway = settings_gateway::read(values, problems);
     let token = admin_token(values, problems);
     let schema_registry = schema_registry::read(values, problems);
+    let ingest = ingest::read(values, problems);
     let filter = values.text("log.filter").unwrap_or_default();
     if let Err(error) = tracing_subscriber::EnvFilter::builder().parse(&filter) {
         let message = format!("log.filter is not a filter such as \"twolane=debug,info\": {error}");
@@ -115,6 +118,12 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
         live: live?,
         gateway: gateway?,
         schema_registry: schema_registry?,
+        ingest: ingest?,
+        produce: ProduceSettings {
+            queue_bytes: values.size("produce.queue_bytes"),
+            queue_records: u32::try_from(values.integer("produce.queue_records")).ok()?,
+            timeout: values.duration("produce.timeout")?,
+        },
         admin: AdminSettings {
             listen: values.address("admin.listen")?,
             token,

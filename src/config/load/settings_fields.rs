@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 79] = [
+pub(crate) static SETTINGS: [Field; 89] = [
     Field::new(
         "topics_dir",
         Kind::Path,
@@ -307,6 +307,71 @@ pub(crate) static SETTINGS: [Field; 79] = [
         "How long one request may take before it is tried again.",
     )
     .default("5s"),
+    // Some 40,000 records of 750 bytes: enough for full batches to every broker, and little enough that whoever
+    // waits for room waits for moments.
+    Field::new(
+        "produce.queue_bytes",
+        Kind::size(1 << 20, 1 << 30),
+        "The most memory for records that Kafka has not acknowledged yet (of `twolane produce`, and of the ingest). Full, it makes whoever sends wait.",
+    )
+    .default("32MiB"),
+    // Below 100 nothing is left of batches; librdkafka itself takes at most 10,000,000.
+    Field::new(
+        "produce.queue_records",
+        Kind::integer(100, 1_000_000),
+        "The most records that Kafka has not acknowledged yet.",
+    )
+    .default("100000"),
+    // A broker's restart takes some seconds, a leader's election up to ten.
+    Field::new(
+        "produce.timeout",
+        Kind::millis(1_000, 600_000),
+        "How long a record may wait for Kafka's acknowledgement before `twolane produce` gives it up; in the ingest it is `ingest.timeout`.",
+    )
+    .default("60s"),
+    Field::new(
+        "ingest.listen",
+        Kind::Address,
+        "Where events are taken over HTTP (`POST /v1/events/{topic}`). Without it they are not. It speaks no TLS: put a proxy before it that does.",
+    ),
+    Field::new(
+        "ingest.keys_file",
+        Kind::Path,
+        "Who may send: a file with a line `name key` for each client, or `name key topic,topic` for one that may write to these topics alone. A key has at least 24 characters.",
+    ),
+    // A page view has a few hundred bytes; a batch of a thousand fits twice over.
+    Field::new(
+        "ingest.max_body",
+        Kind::size(1 << 10, 16 << 20),
+        "The most bytes of a request's body.",
+    )
+    .default("1MiB"),
+    Field::new(
+        "ingest.max_events",
+        Kind::integer(1, 10_000),
+        "The most events of a request.",
+    )
+    .default("1000"),
+    // Less and a broker's election turns into refusals, more and whoever waits has given up himself.
+    Field::new(
+        "ingest.timeout",
+        Kind::millis(1_000, 60_000),
+        "How long a request's body may take to come and its records to find room, and after that each record to its acknowledgement.",
+    )
+    .default("10s"),
+    // Of each process: see the ingest's own page.
+    Field::new(
+        "ingest.rate",
+        Kind::integer(1, 1_000_000),
+        "How many events a second one client may send to one process, evenly.",
+    )
+    .default("2000"),
+    Field::new(
+        "ingest.burst",
+        Kind::integer(1, 10_000_000),
+        "How many events at once; at least `ingest.max_events`.",
+    )
+    .default("4000"),
     // 9464 is the port that is customary for exporters. It stays on this machine unless someone decides otherwise.
     Field::new(
         "admin.listen",

@@ -11,7 +11,7 @@ use crate::config::{ColumnType, Place, Problems, TopicSpec};
 use crate::event::Epoch;
 
 /// Every key of a topic spec.
-pub(crate) static TOPIC: [Field; 17] = [
+pub(crate) static TOPIC: [Field; 19] = [
     Field::new("name", Kind::Text, "The Kafka topic's name.").required("\"app.app.user_profile\""),
     Field::new(
         "format",
@@ -32,6 +32,12 @@ pub(crate) static TOPIC: [Field; 17] = [
         "How many partitions it has. More partitions means a new topic, since keys would move.",
     )
     .required("8"),
+    // Nobody runs more than a handful; the brokers' number is the real bound.
+    Field::new(
+        "replication",
+        Kind::integer(1, 32),
+        "How many brokers hold each partition, when `twolane topics apply` makes it; the brokers' own `default.replication.factor` where absent.",
+    ),
     // 15 bits of every version.
     Field::new(
         "epoch",
@@ -106,9 +112,15 @@ pub(crate) static TOPIC: [Field; 17] = [
     Field::new(
         "former_schemas",
         Kind::List,
-        "Schemas before the one in force, whose records may still be in the log (single-object encoding names its schema by a hash).",
+        "Schemas before the one in force, the newest first, whose records may still be in the log (single-object encoding names its schema by a hash).",
     )
     .example("[\"page_view.1.avsc\"]"),
+    Field::new(
+        "compatibility",
+        Kind::Choice(&["backward", "forward", "full", "none"]),
+        "What the schema must be to its predecessor: the first of `former_schemas`, and the registry's latest where there is a registry. `backward`: who reads by it reads what was written before; `forward`: who reads by the one before reads what is written by it; `full`: both.",
+    )
+    .default("backward"),
 ];
 
 /// Names that `config` may hold, for suggestions: a broker may know others.
@@ -198,6 +210,10 @@ pub(super) fn read(file: &Path, problems: &mut Problems) -> Option<ReadTopic> {
             format: reading::format(&values)?,
             key: key.iter().map(|column| column.value.clone()).collect(),
             partitions: i32::try_from(values.integer("partitions")).ok()?,
+            replication: values
+                .given("replication")
+                .then(|| i32::try_from(values.integer("replication")).ok())
+                .flatten(),
             epoch: epoch?,
             partitioner: reading::partitioner(&values),
             config: config

@@ -1,6 +1,8 @@
 //! Whether a plain JSON value is one of a schema: as people write JSON, not in Avro's own JSON encoding, so a
 //! union's value stands alone and bytes are base64.
 
+use std::fmt;
+
 use serde_json::value::RawValue;
 
 use super::schema::{AvroSchema, Field, Node};
@@ -10,33 +12,42 @@ use crate::transform::scan::{self, Members, Value};
 /// Levels of nesting that are looked into.
 const MAX_DEPTH: usize = 64;
 
+/// What of an event is not as its schema says. It holds no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfit {
+    /// The field's path, such as `items[2].price`; empty where it is the event itself.
+    pub field: String,
+    /// What is wrong with it: a predicate, such as "must be a text".
+    pub what: String,
+}
+
 // === impl AvroSchema ===
 
 impl AvroSchema {
     /// Checks a JSON text that is valid as JSON.
     ///
     /// # Errors
-    /// One sentence that names the field at fault, never its value.
-    pub fn check_json(&self, text: &str) -> Result<(), String> {
-        let value = scan::value(text).map_err(|_| "it is not JSON".to_owned())?;
+    /// The field at fault, never its value.
+    pub fn check_json(&self, text: &str) -> Result<(), Unfit> {
+        let value = scan::value(text).map_err(|_| Unfit::json(""))?;
         self.check(self.root, None, value, "", 0)
     }
 
-    fn check(
+    pub(super) fn check(
         &self,
         at: usize,
         wire: Option<&WireType>,
         value: Value<'_>,
         path: &str,
         depth: usize,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unfit> {
         if depth > MAX_DEPTH {
-            return Err(format!(
-                "{} nests deeper than {MAX_DEPTH} levels",
-                named(path)
+            return Err(Unfit::new(
+                path,
+                format!("nests deeper than {MAX_DEPTH} levels"),
             ));
         }
-        let wrong = |expected: &str| Err(format!("{} must be {expected}", named(path)));
+        let wrong = |expected: &str| Err(Unfit::new(path, format!("must be {expected}")));
         match (self.node(at), value) {
             (Node::Null, Value::Null) | (Node::Boolean, Value::Bool(_)) => Ok(()),
             (Node::Float | Node::Double, Value::Number(_)) | (Node::String, Value::String(_)) => {
@@ -58,18 +69,18 @@ impl AvroSchema {
                 Ok(())
             }
             (Node::Array(item), Value::Nested(nested)) if nested.text.starts_with('[') => {
-                let items: Vec<&RawValue> = serde_json::from_str(nested.text)
-                    .map_err(|_| format!("{} is no list", named(path)))?;
+                let items: Vec<&RawValue> =
+                    serde_json::from_str(nested.text).map_err(|_| Unfit::json(path))?;
                 for (i, raw) in items.iter().enumerate() {
                     let path = format!("{path}[{i}]");
-                    let value = scan::value(raw.get()).map_err(|_| named(&path))?;
+                    let value = scan::value(raw.get()).map_err(|_| Unfit::json(&path))?;
                     self.check(*item, None, value, &path, depth + 1)?;
                 }
                 Ok(())
             }
             (Node::Map(item), Value::Nested(nested)) if nested.text.starts_with('{') => {
-                let mut members = Members::of(nested.text).map_err(|_| named(path))?;
-                while let Some((name, value)) = members.next().map_err(|_| named(path))? {
+                let mut members = Members::of(nested.text).map_err(|_| Unfit::json(path))?;
+                while let Some((name, value)) = members.next().map_err(|_| Unfit::json(path))? {
                     let path = join(path, name.inner);
                     self.check(*item, None, value, &path, depth + 1)?;
                 }
@@ -88,7 +99,7 @@ impl AvroSchema {
                         Err(wrong) => first = first.or(Some(wrong)),
                     }
                 }
-                Err(first.unwrap_or_else(|| format!("{} must be null", named(path))))
+                Err(first.unwrap_or_else(|| Unfit::new(path, "must be null")))
             }
             (Node::Open, _) => wrong("of a type that is defined"),
             (Node::Null, _) => wrong("null"),
@@ -105,17 +116,17 @@ impl AvroSchema {
         }
     }
 
-    fn fields(&self, fields: &[Field], text: &str, path: &str, depth: usize) -> Result<(), String> {
+    fn fields(&self, fields: &[Field], text: &str, path: &str, depth: usize) -> Result<(), Unfit> {
         let mut seen = vec![false; fields.len()];
-        let mut members = Members::of(text).map_err(|_| named(path))?;
-        while let Some((name, value)) = members.next().map_err(|_| named(path))? {
+        let mut members = Members::of(text).map_err(|_| Unfit::json(path))?;
+        while let Some((name, value)) = members.next().map_err(|_| Unfit::json(path))? {
             let found = fields.iter().zip(&mut seen).find(|(f, _)| name.is(&f.name));
             let path = join(path, name.inner);
             let Some((field, seen)) = found else {
-                return Err(format!("{} is not in the schema", named(&path)));
+                return Err(Unfit::new(&path, "is not in the schema"));
             };
             if std::mem::replace(seen, true) {
-                return Err(format!("{} is there twice", named(&path)));
+                return Err(Unfit::new(&path, "is there twice"));
             }
             self.check(field.node, Some(&field.wire), value, &path, depth + 1)?;
         }
@@ -125,20 +136,41 @@ impl AvroSchema {
             .find(|(field, seen)| !seen && field.default.is_none() && !self.takes_null(field.node));
         match missing {
             None => Ok(()),
-            Some((field, _)) => Err(format!("{} is missing", named(&join(path, &field.name)))),
+            Some((field, _)) => Err(Unfit::new(&join(path, &field.name), "is missing")),
         }
     }
 }
 
-fn named(path: &str) -> String {
-    if path.is_empty() {
-        "the event".to_owned()
-    } else {
-        format!("the field `{path}`")
+// === impl Unfit ===
+
+impl Unfit {
+    pub(super) fn new(field: &str, what: impl Into<String>) -> Self {
+        Self {
+            field: field.to_owned(),
+            what: what.into(),
+        }
+    }
+
+    /// The text was checked as JSON before; what cannot be walked all the same is refused.
+    pub(super) fn json(field: &str) -> Self {
+        Self::new(field, "is not JSON")
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+impl std::error::Error for Unfit {}
+
+impl fmt::Display for Unfit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, what } = self;
+        if field.is_empty() {
+            write!(f, "the event {what}")
+        } else {
+            write!(f, "the field `{field}` {what}")
+        }
+    }
+}
+
+pub(super) fn join(path: &str, name: &str) -> String {
     if path.is_empty() {
         name.to_owned()
     } else {

@@ -6,10 +6,14 @@
 
 mod check;
 mod compile;
+mod evolve;
 mod frame;
 mod read;
 mod schema;
+mod write;
 
+pub use check::Unfit;
+pub use evolve::unreadable;
 pub(super) use frame::{Side, frame, single_object};
 pub(super) use read::Reader;
 pub use schema::AvroSchema;

@@ -9,6 +9,7 @@ fn topic(partitions: i32, partitioner: Option<Partitioner>) -> TopicSpec {
         key: vec!["id".into()],
         partitions,
         epoch: Epoch::new(1).unwrap(),
+        replication: None,
         partitioner,
         config: Default::default(),
         reading: Reading {

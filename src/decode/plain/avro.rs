@@ -225,7 +225,7 @@ fn parse(schemas: &Schemas, id: SchemaId) -> Result<AvroSchema, DecodeError> {
 }
 
 /// CRC-64-AVRO of the schema's canonical form.
-fn fingerprint(text: &str) -> Option<u64> {
+pub fn fingerprint(text: &str) -> Option<u64> {
     let schema = apache_avro::Schema::parse_str(text).ok()?;
     let bytes = schema.fingerprint::<Rabin>().bytes;
     Some(u64::from_le_bytes(bytes.try_into().ok()?))

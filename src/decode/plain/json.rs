@@ -42,7 +42,10 @@ impl Decoder for JsonEvents {
                 Err(wrong) => first = first.or(Some(wrong)),
             }
         }
-        let wrong = first.unwrap_or_else(|| "the topic has no schema".to_owned());
+        let wrong = first.map_or_else(
+            || "the topic has no schema".to_owned(),
+            |unfit| unfit.to_string(),
+        );
         Err(DecodeError::new(
             Reason::Invalid,
             format!("{wrong} by the topic's schema"),

@@ -6,5 +6,5 @@ mod avro;
 mod json;
 mod tombstone;
 
-pub use avro::AvroEvents;
+pub use avro::{AvroEvents, fingerprint};
 pub use json::JsonEvents;

@@ -7,7 +7,7 @@ use crate::config::RateSpec;
 
 /// A rate, in whole microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Gcra {
+pub(crate) struct Gcra {
     /// Between two of a steady stream, rounded up: never more than the rate says.
     pub(super) every: i64,
     /// At once.
@@ -16,7 +16,7 @@ pub(super) struct Gcra {
 
 /// What a key may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(crate) enum Answer {
     /// It passes.
     Passes {
         /// The key's new number: when its account is empty again.
@@ -31,7 +31,7 @@ pub(super) enum Answer {
 // === impl Gcra ===
 
 impl Gcra {
-    pub(super) fn of(rate: RateSpec) -> Self {
+    pub(crate) fn of(rate: RateSpec) -> Self {
         let per = i64::try_from(rate.per.as_micros()).unwrap_or(i64::MAX / 2);
         let count = i64::from(rate.count.max(1));
         Self {
@@ -42,10 +42,15 @@ impl Gcra {
 
     /// Asks for one at `now`, with the key's number as it was left, or 0.
     pub(super) fn ask(self, at: i64, now: i64) -> Answer {
+        self.ask_for(1, at, now)
+    }
+
+    /// Asks for `n` that pass together or not at all. More than the burst never do.
+    pub(crate) fn ask_for(self, n: u32, at: i64, now: i64) -> Answer {
         let most = self.every.saturating_mul(self.burst);
         // A number beyond what this rate can have made is of another rate, or of a clock that went back.
         let at = at.clamp(now, now.saturating_add(most));
-        let after = at.saturating_add(self.every);
+        let after = at.saturating_add(self.every.saturating_mul(i64::from(n)));
         let used = after - now;
         if used > most {
             return Answer::Waits(used - most);
@@ -84,6 +89,21 @@ mod tests {
         assert_eq!(passed[..3], [0, 100, 200]);
         // Three at once and two a second: 3 + 2 × 2.9 s.
         assert_eq!(passed.len(), 3 + 5, "{passed:?}");
+    }
+
+    #[test]
+    fn several_pass_together_or_not_at_all() {
+        let rate = gcra(2, 1_000, 4);
+        let Answer::Passes { at, left } = rate.ask_for(3, 0, 0) else {
+            panic!("three of four");
+        };
+        assert_eq!(left, 1);
+        assert_eq!(rate.ask_for(2, at, 0), Answer::Waits(500_000));
+        assert!(matches!(
+            rate.ask_for(2, at, 500_000),
+            Answer::Passes { .. }
+        ));
+        assert!(matches!(rate.ask_for(5, 0, i64::MAX / 4), Answer::Waits(_)));
     }
 
     #[test]

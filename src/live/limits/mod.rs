@@ -9,7 +9,7 @@
 //! every room for an account that is only there to be fair. Each comment so judged is counted, and the outage is
 //! logged as an error once.
 
-mod gcra;
+pub(crate) mod gcra;
 mod local;
 
 use std::sync::{Arc, LazyLock};

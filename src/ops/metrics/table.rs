@@ -1,8 +1,8 @@
 //! Every metric there is. Names follow Prometheus: base units, `_total` on what only grows.
 
 use super::Read::{
-    Build, Child, ChildState, Class, Counter, Gateway, GatewayNow, Gauge, Histogram, Live, LiveNow,
-    Partition, Reasons, Refusals, Sent, State, Users,
+    Build, Child, ChildState, Class, Counter, Gateway, GatewayNow, Gauge, Histogram, Ingest, Live,
+    LiveNow, Partition, Reasons, Refusals, Sent, State, Turned, Users,
 };
 use super::{Bounds, Metric};
 
@@ -379,6 +379,26 @@ pub(super) const TABLE: &[Metric] = &[
         name: "twolane_gateway_connected",
         help: "1 while the gateway's connection to NATS holds",
         read: GatewayNow(|g| f64::from(u8::from(g.connected))),
+    },
+    Metric {
+        name: "twolane_ingest_requests_total",
+        help: "Requests for events over HTTP",
+        read: Ingest(|i| i.requests),
+    },
+    Metric {
+        name: "twolane_ingest_accepted_total",
+        help: "Events over HTTP that Kafka has acknowledged",
+        read: Ingest(|i| i.accepted),
+    },
+    Metric {
+        name: "twolane_ingest_unacknowledged_total",
+        help: "Events over HTTP that Kafka did not acknowledge in time, or refused; their clients were told",
+        read: Ingest(|i| i.unacknowledged),
+    },
+    Metric {
+        name: "twolane_ingest_turned_away_total",
+        help: "Requests over HTTP that were not answered with 202, by why",
+        read: Turned,
     },
     Metric {
         name: "twolane_build_info",

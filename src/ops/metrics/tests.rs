@@ -14,6 +14,11 @@ impl Subject for Fake {
     fn children(&self) -> Vec<ChildView> {
         self.1.clone()
     }
+    fn ingest(&self) -> Option<ingest::Snapshot> {
+        let counted = || ingest::Stats::default().snapshot();
+        self.0.as_ref().map(|_| counted())
+    }
+
     fn live(&self) -> Option<LiveView> {
         self.0.as_ref().map(|_| LiveView::sample())
     }

@@ -34,6 +34,7 @@ pub(super) fn pipeline(columns: &[(&str, ColumnType)], sink: &SinkSpec) -> Pipel
             key: vec![String::from("id")],
             partitions: 8,
             epoch: Epoch::new(1).unwrap(),
+            replication: None,
             partitioner: None,
             reading: Default::default(),
             config: Default::default(),

@@ -27,14 +27,14 @@ const RECOVERY: Duration = Duration::from_secs(240);
 static TURN: Mutex<()> = Mutex::new(());
 
 /// The servers, for one test at a time.
-fn alone(services: &[&str]) -> (MutexGuard<'static, ()>, Stack) {
+pub fn alone(services: &[&str]) -> (MutexGuard<'static, ()>, Stack) {
     // A test that failed has left nothing behind that `stack::faults` does not mend.
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     (turn, stack::faults(services))
 }
 
 /// Waits until `holds`, looking every 100 ms.
-async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
+pub async fn until<F: Future<Output = bool>>(what: &str, mut holds: impl FnMut() -> F) {
     let started = Instant::now();
     while !holds().await {
         assert!(started.elapsed() < RECOVERY, "waited in vain: {what}");

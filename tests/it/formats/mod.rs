@@ -2,4 +2,4 @@
 
 mod avro;
 mod canal;
-mod registry;
+pub mod registry;

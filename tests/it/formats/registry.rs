@@ -25,8 +25,8 @@ pub struct State {
     pub asked: AtomicU64,
     /// Schemas; their ids are their places, from 1.
     schemas: Mutex<Vec<String>>,
-    /// The last id of each subject.
-    subjects: Mutex<HashMap<String, usize>>,
+    /// The versions of each subject, as places of schemas.
+    subjects: Mutex<HashMap<String, Vec<usize>>>,
 }
 
 impl Registry {
@@ -38,7 +38,9 @@ impl Registry {
             App::new()
                 .app_data(web::Data::from(Arc::clone(&shared)))
                 .route("/schemas/ids/{id}", web::get().to(by_id))
+                .route("/subjects/{subject}", web::post().to(find))
                 .route("/subjects/{subject}/versions", web::post().to(register))
+                .route("/subjects/{subject}/versions/latest", web::get().to(latest))
                 .route(
                     "/compatibility/subjects/{subject}/versions/latest",
                     web::post().to(compatibility),
@@ -111,8 +113,61 @@ async fn register(
         schemas.len() - 1
     });
     let mut subjects = state.subjects.lock().expect("not poisoned");
-    subjects.insert(subject.into_inner(), at);
+    let versions = subjects.entry(subject.into_inner()).or_default();
+    if !versions.contains(&at) {
+        versions.push(at);
+    }
     HttpResponse::Ok().json(json!({"id": at + 1}))
+}
+
+fn no_subject() -> HttpResponse {
+    HttpResponse::NotFound().json(json!({"error_code": 40401, "message": "Subject not found"}))
+}
+
+fn version(subject: &str, version: usize, at: usize, schema: &str) -> HttpResponse {
+    HttpResponse::Ok()
+        .json(json!({"subject": subject, "version": version, "id": at + 1, "schema": schema}))
+}
+
+/// The version that has the schema given.
+async fn find(
+    state: web::Data<State>,
+    subject: web::Path<String>,
+    body: web::Json<Value>,
+) -> HttpResponse {
+    if let Some(away) = state.away() {
+        return away;
+    }
+    let text = body["schema"].as_str().unwrap_or_default();
+    let subjects = state.subjects.lock().expect("not poisoned");
+    let schemas = state.schemas.lock().expect("not poisoned");
+    let Some(versions) = subjects.get(&*subject) else {
+        return no_subject();
+    };
+    let found = versions
+        .iter()
+        .enumerate()
+        .find(|(_, at)| schemas[**at] == text);
+    match found {
+        Some((i, at)) => version(&subject, i + 1, *at, text),
+        None => HttpResponse::NotFound()
+            .json(json!({"error_code": 40403, "message": "Schema not found"})),
+    }
+}
+
+async fn latest(state: web::Data<State>, subject: web::Path<String>) -> HttpResponse {
+    if let Some(away) = state.away() {
+        return away;
+    }
+    let subjects = state.subjects.lock().expect("not poisoned");
+    let schemas = state.schemas.lock().expect("not poisoned");
+    match subjects
+        .get(&*subject)
+        .and_then(|versions| Some((versions.len(), *versions.last()?)))
+    {
+        Some((number, at)) => version(&subject, number, at, &schemas[at]),
+        None => no_subject(),
+    }
 }
 
 /// Whether a reader with the schema given reads what the subject's last one wrote.
@@ -126,9 +181,9 @@ async fn compatibility(
     }
     let subjects = state.subjects.lock().expect("not poisoned");
     let schemas = state.schemas.lock().expect("not poisoned");
-    let Some(last) = subjects.get(&*subject).and_then(|at| schemas.get(*at)) else {
-        return HttpResponse::NotFound()
-            .json(json!({"error_code": 40401, "message": "Subject not found"}));
+    let last = subjects.get(&*subject).and_then(|versions| versions.last());
+    let Some(last) = last.and_then(|at| schemas.get(*at)) else {
+        return no_subject();
     };
     let new = Schema::parse_str(body["schema"].as_str().unwrap_or_default());
     match (new, Schema::parse_str(last)) {

@@ -125,6 +125,7 @@ impl Wish {
             key: vec!["id".into()],
             partitions: 8,
             epoch: Epoch::new(self.epoch).expect("an epoch"),
+            replication: None,
             partitioner: None,
             reading: Default::default(),
             config: BTreeMap::new(),

@@ -17,6 +17,7 @@ fn pipeline() -> PipelineSpec {
             key: vec![String::from("id")],
             partitions: 8,
             epoch: Epoch::new(2).unwrap(),
+            replication: None,
             partitioner: None,
             reading: Default::default(),
             config: BTreeMap::new(),

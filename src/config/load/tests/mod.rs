@@ -2,6 +2,7 @@
 
 mod documents;
 mod gateway;
+mod ingest;
 mod live;
 mod live_settings;
 mod mappings;

@@ -136,7 +136,7 @@ fn plain_events_have_a_schema_that_knows_their_key() {
     let folder = Folder::with(&[
         ("topics/users.toml", &topic("json", lines)),
         ("topics/v2.avsc", schema),
-        ("topics/v1.avsc", &schema.replace("\"id\"", "\"old\"")),
+        ("topics/v1.avsc", &schema.replace("long", "int")),
     ]);
     let config = folder.load();
     let files = config.topics[0].reading.schemas.iter();
@@ -144,6 +144,40 @@ fn plain_events_have_a_schema_that_knows_their_key() {
         .map(|f| f.file.file_name().unwrap().to_owned())
         .collect();
     assert_eq!(names, ["v2.avsc", "v1.avsc"]);
+}
+
+#[test]
+fn a_schema_follows_its_predecessor_by_the_topics_rule() {
+    let schema = |more: &str| {
+        format!(r#"{{"type":"record","name":"V","fields":[{{"name":"id","type":"long"}}{more}]}}"#)
+    };
+    let problems = |rule: &str, before: &str, now: &str| {
+        let lines = format!("schema = \"v2.avsc\"\nformer_schemas = [\"v1.avsc\"]\n{rule}");
+        Folder::with(&[
+            ("topics/users.toml", &topic("json", &lines)),
+            ("topics/v2.avsc", now),
+            ("topics/v1.avsc", before),
+        ])
+        .problems(&[])
+    };
+    let (small, large) = (schema(""), schema(r#",{"name":"n","type":"int"}"#));
+    let optional = schema(r#",{"name":"n","type":"int","default":0}"#);
+    let backward = problems("", &small, &large);
+    assert!(
+        backward.len() == 1
+            && backward[0].starts_with(
+                "topics/v2.avsc: as the successor of topics/v1.avsc it is not backward compatible: the field `n`"
+            ),
+        "{backward:?}"
+    );
+    let forward = "compatibility = \"forward\"";
+    assert!(problems(forward, &small, &large).is_empty());
+    assert!(problems(forward, &large, &small)[0].contains("not forward compatible: the field `n`"));
+    let full = "compatibility = \"full\"";
+    assert!(problems(full, &small, &optional).is_empty());
+    assert!(!problems(full, &small, &large).is_empty());
+    assert!(!problems(full, &large, &small).is_empty());
+    assert!(problems("compatibility = \"none\"", &small, &large).is_empty());
 }
 
 #[test]
