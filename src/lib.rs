@@ -28,3 +28,6 @@ pub mod retry;
 pub mod supervise;
 
 pub mod ops;
+
+#[doc(hidden)]
+pub mod planted;

@@ -15,6 +15,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use crate::branch::now_ms;
 use crate::config::KafkaSettings;
 use crate::event::{Record, Version};
+use crate::planted::{Bug, planted};
 
 /// What the dead topic takes beyond the source's largest record: twolane's own headers, whose texts are cut
 /// to [`DETAIL_BYTES`], and room for the record's own.
@@ -69,7 +70,8 @@ pub struct Letter<'a> {
 
 /// A branch's way to its dead-letter topic.
 pub struct DeadLetters {
-    producer: FutureProducer,
+    /// There until the drop.
+    producer: Option<FutureProducer>,
     topic: String,
     source: String,
     pipeline: String,
@@ -115,7 +117,7 @@ impl DeadLetters {
             .set("delivery.timeout.ms", TIMEOUT.as_millis().to_string())
             .create()?;
         Ok(Self {
-            producer,
+            producer: Some(producer),
             topic: dead_topic(topic),
             source: topic.to_owned(),
             pipeline: pipeline.to_owned(),
@@ -212,8 +214,27 @@ impl DeadLetters {
         let mut message = FutureRecord::<[u8], [u8]>::to(&self.topic).headers(headers);
         message.key = record.key;
         message.payload = record.value.filter(|_| kept == Kept::All);
-        let sent = self.producer.send(message, TIMEOUT).await;
+        let Some(producer) = &self.producer else {
+            return Err(KafkaError::Canceled);
+        };
+        if planted(Bug::FireAndForget) {
+            let queued = producer.send_result(message);
+            return queued.map(drop).map_err(|(why, _)| why);
+        }
+        let sent = producer.send(message, TIMEOUT).await;
         sent.map(|_| ()).map_err(|(why, _)| why)
+    }
+}
+
+impl Drop for DeadLetters {
+    /// The producer joins a thread of its own that waits by the wall clock: set back meanwhile by an hour, it comes an hour
+    /// later. Nobody is to wait for that; what was sent was waited for.
+    fn drop(&mut self) {
+        let producer = self.producer.take();
+        let leave = std::thread::Builder::new().name("leave dead letters".into());
+        if let Err(why) = leave.spawn(move || drop(producer)) {
+            tracing::debug!("a producer ends in its owner's thread: {why}");
+        }
     }
 }
 
