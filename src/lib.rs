@@ -32,3 +32,6 @@ pub mod retry;
 pub mod supervise;
 
 pub mod ops;
+
+#[doc(hidden)]
+pub mod planted;

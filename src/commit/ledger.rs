@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use super::watermark::{OutOfOrder, Resolution, Ticket, Watermark};
 use crate::event::{Mark, Position};
+use crate::planted::{Bug, planted};
 use crate::sink::Watermarks;
 
 /// A record's claim in the ledger.
@@ -357,9 +358,15 @@ impl Ledger {
         self.lock()
             .iter()
             .filter_map(|(n, p)| {
+                let open = p.open.as_ref()?;
+                let offset = if planted(Bug::EarlyCommit) {
+                    open.next()
+                } else {
+                    open.offset()
+                };
                 let mark = Mark {
                     partition: *n,
-                    offset: p.open.as_ref()?.offset(),
+                    offset,
                 };
                 Some((mark, p.generation))
             })

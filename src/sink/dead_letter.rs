@@ -14,6 +14,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use crate::branch::now_ms;
 use crate::config::KafkaSettings;
 use crate::event::{Record, Version};
+use crate::planted::{Bug, planted};
 use crate::produce::{Limits, Outgoing, Producer};
 
 /// What the dead topic takes beyond the source's largest record: twolane's own headers, whose texts are cut
@@ -73,7 +74,8 @@ pub struct Letter<'a> {
 
 /// A branch's way to its dead-letter topic.
 pub struct DeadLetters {
-    producer: Producer,
+    /// There until the drop.
+    producer: Option<Producer>,
     topic: String,
     source: String,
     pipeline: String,
@@ -118,7 +120,7 @@ impl DeadLetters {
             },
         )?;
         Ok(Self {
-            producer,
+            producer: Some(producer),
             topic: dead_topic(topic),
             source: topic.to_owned(),
             pipeline: pipeline.to_owned(),
@@ -218,7 +220,26 @@ impl DeadLetters {
             value: record.value.filter(|_| kept == Kept::All),
             headers: Some(headers),
         };
-        self.producer.send(letter).await?.await.map(|_| ())
+        let Some(producer) = &self.producer else {
+            return Err(KafkaError::Canceled);
+        };
+        let receipt = producer.send(letter).await?;
+        if planted(Bug::FireAndForget) {
+            return Ok(());
+        }
+        receipt.await.map(|_| ())
+    }
+}
+
+impl Drop for DeadLetters {
+    /// The producer joins a thread of its own that waits by the wall clock: set back meanwhile by an hour, it comes an hour
+    /// later. Nobody is to wait for that; what was sent was waited for.
+    fn drop(&mut self) {
+        let producer = self.producer.take();
+        let leave = std::thread::Builder::new().name("leave dead letters".into());
+        if let Err(why) = leave.spawn(move || drop(producer)) {
+            tracing::debug!("a producer ends in its owner's thread: {why}");
+        }
     }
 }
 

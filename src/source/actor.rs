@@ -24,6 +24,8 @@ use crate::supervise::{Exit, Incarnation, MOST_ABANDONED, Stopping};
 
 /// How often the topic's identity is checked while all is well.
 const CHECK_EVERY: Duration = Duration::from_secs(10);
+/// A partition that refused to be sought is not ready yet; it mostly is within this.
+const SEEK_AGAIN: Duration = Duration::from_millis(100);
 /// Commands that may wait; the poller takes them within its poll's 20 ms.
 const COMMANDS: usize = 256;
 
@@ -330,7 +332,7 @@ async fn consume(
             still_itself(branch, &identity).await;
         }
     });
-    let begin = |partition| begin(branch, incarnation, &identity, partition);
+    let begin = |partition, after| begin(branch, incarnation, &identity, partition, after);
     let mut stopping = incarnation.stopping.clone();
     let ended = loop {
         let _waiting = progress.waiting("the poller");
@@ -338,10 +340,10 @@ async fn consume(
             event = from_poller.recv() => match event {
                 Some(Event::Assigned(partitions)) => {
                     for partition in partitions {
-                        beginning.push(begin(partition));
+                        beginning.push(begin(partition, Duration::ZERO));
                     }
                 }
-                Some(Event::Lost(partition)) => beginning.push(begin(partition)),
+                Some(Event::Lost(partition)) => beginning.push(begin(partition, SEEK_AGAIN)),
                 Some(Event::Revoked(partitions)) => {
                     tracing::debug!(branch = branch.name, ?partitions, "given up");
                 }
@@ -357,7 +359,7 @@ async fn consume(
                 for partition in partitions {
                     branch.stats.forgot.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
                     hold.lease.close(partition);
-                    beginning.push(begin(partition));
+                    beginning.push(begin(partition, Duration::ZERO));
                 }
             }
             deadline = asked(&mut stopping, &mut state, branch.settings.shutdown), if !asked_to_stop => {
@@ -430,15 +432,19 @@ async fn still_itself(branch: &Branch, identity: &TopicIdentity) {
     }
 }
 
-/// Finds where to read an assigned partition from; `None` where that halted the branch.
+/// Finds, after a while, where to read an assigned partition from; `None` where that halted the branch.
 async fn begin(
     branch: &Branch,
     incarnation: &Incarnation,
     identity: &TopicIdentity,
     partition: i32,
+    after: Duration,
 ) -> Option<Command> {
     let progress = incarnation.progress.activity("beginning a partition");
     progress.has_work(true);
+    if !after.is_zero() {
+        progress.wait("the poller", tokio::time::sleep(after)).await;
+    }
     let mut delays = Delays::server();
     let mut logged = false;
     loop {

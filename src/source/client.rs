@@ -6,6 +6,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 
 use crate::config::{GroupProtocol, KafkaSettings};
+use crate::planted::{Bug, planted};
 
 /// How long a member may go without polling, before it counts as gone.
 const MAX_POLL: Duration = Duration::from_secs(30);
@@ -44,11 +45,16 @@ fn operators(c: &mut ClientConfig, kafka: &KafkaSettings) {
 /// A member of `group`. Offsets are stored by hand, once they are resolved, and a partition without a
 /// committed offset is an error: the first start commits one for every partition.
 pub fn consumer_config(kafka: &KafkaSettings, group: &str) -> ClientConfig {
+    let reset = if planted(Bug::ResetToLatest) {
+        "latest"
+    } else {
+        "error"
+    };
     let mut c = client_config(kafka);
     c.set("group.id", group)
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
-        .set("auto.offset.reset", "error")
+        .set("auto.offset.reset", reset)
         .set(
             "queued.max.messages.kbytes",
             (kafka.queue_bytes / 1024).max(1).to_string(),

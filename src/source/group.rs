@@ -19,6 +19,7 @@ use super::poller::SEEK;
 use crate::branch::Branch;
 use crate::commit::Lease;
 use crate::event::Mark;
+use crate::planted::{Bug, planted};
 use crate::route::Router;
 use crate::supervise::{Progress, Steps};
 
@@ -51,6 +52,11 @@ impl Group {
             tracing::warn!(branch = self.branch.name, "{gone}");
         }
         let ledger = &self.branch.ledger;
+        let deadline = if planted(Bug::UndrainedRevoke) {
+            Duration::ZERO
+        } else {
+            deadline
+        };
         if !ledger.wait_drained(partitions, deadline) {
             tracing::warn!(
                 branch = self.branch.name,

@@ -39,6 +39,10 @@ const LOOK_EVERY: u32 = 256;
 pub(super) const POLL: Duration = Duration::from_millis(20);
 /// How long a seek may take.
 pub(super) const SEEK: Duration = Duration::from_secs(5);
+/// How long a partition may refuse to be sought before the consumer is made anew. librdkafka (2.12) forgets to ask again
+/// where a group's coordinator answers the question for its offsets with an error of the whole group, as a broker does
+/// that was stopped past the session timeout and goes on: such a partition never starts.
+const UNSOUGHT: Duration = Duration::from_secs(3);
 /// A chunk waits at most this long for more records while others keep coming.
 const FLUSH: Duration = Duration::from_millis(5);
 
@@ -79,6 +83,8 @@ pub(super) struct Poller {
     packed: Vec<u8>,
     until_look: u32,
     flushed: Instant,
+    /// Since when partitions have refused to be sought, and when they last did.
+    unsought: BTreeMap<i32, (Instant, Instant)>,
     /// Asked to stop while it waited for room.
     pub(super) stopping: Option<Duration>,
 }
@@ -118,6 +124,7 @@ impl Poller {
             packed: Vec::new(),
             until_look: LOOK_EVERY,
             flushed: Instant::now(),
+            unsought: BTreeMap::new(),
             stopping: None,
         })
     }
@@ -303,8 +310,8 @@ impl Poller {
     }
 
     /// Seeks; `false` where the partition cannot be sought now and the source was told.
-    pub(super) fn seek(&self, mark: Mark) -> Result<bool, String> {
-        let group = self.group();
+    pub(super) fn seek(&mut self, mark: Mark) -> Result<bool, String> {
+        let group = Arc::clone(self.consumer.context());
         let topic = &group.branch.topic().name;
         let waiting = group.progress.waiting("kafka");
         let sought = self
@@ -312,15 +319,34 @@ impl Poller {
             .seek(topic, mark.partition, Offset::Offset(mark.offset), SEEK);
         drop(waiting);
         match sought {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.unsought.remove(&mark.partition);
+                Ok(true)
+            }
             Err(why) => {
-                tracing::warn!(
-                    branch = group.branch.name,
-                    topic,
-                    partition = mark.partition,
-                    offset = mark.offset,
-                    "seeking: {why}; trying again"
-                );
+                let now = Instant::now();
+                let before = self.unsought.get(&mark.partition);
+                // Long ago it was another assignment.
+                let since = match before.filter(|(_, last)| last.elapsed() < SEEK) {
+                    Some((since, _)) => *since,
+                    None => {
+                        tracing::warn!(
+                            branch = group.branch.name,
+                            topic,
+                            partition = mark.partition,
+                            offset = mark.offset,
+                            "seeking: {why}; trying again"
+                        );
+                        now
+                    }
+                };
+                self.unsought.insert(mark.partition, (since, now));
+                if since.elapsed() >= UNSOUGHT {
+                    return Err(format!(
+                        "{topic} partition {} cannot be sought to offset {} for {UNSOUGHT:?}: {why}",
+                        mark.partition, mark.offset
+                    ));
+                }
                 self.lease().close(mark.partition);
                 group
                     .events

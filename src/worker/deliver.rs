@@ -14,6 +14,7 @@ use super::job::Job;
 use crate::branch::{Branch, Judge, now_ms};
 use crate::commit::Resolution;
 use crate::event::{Position, Version};
+use crate::planted::{Bug, planted};
 use crate::retry::{Because, Delays, Server};
 use crate::sink::dead_letter::Letter;
 use crate::sink::{Failure, Outcome, Sink, SinkError};
@@ -22,14 +23,16 @@ use crate::supervise::{Planned, Progress, Steps};
 /// How often an outage that goes on is logged.
 pub(super) const REMIND: Duration = Duration::from_secs(30);
 
-/// Writes a job; returns it for its memory once everything in it is settled or given up.
+/// Writes a job until everything in it is settled or given up; with `may_straggle` only until nothing but stragglers is
+/// left, which the caller sees through ([`Delivery::settle`]).
 pub async fn deliver(
     branch: Arc<Branch>,
     sink: Arc<dyn Sink>,
     progress: Progress,
     steps: Steps,
     job: Job,
-) -> Job {
+    may_straggle: bool,
+) -> Delivery {
     progress.has_work(true);
     let mut d = Delivery {
         select: job.live(),
@@ -43,24 +46,17 @@ pub async fn deliver(
         alone: HashMap::new(),
         reminded: None,
     };
-    let mut first = true;
-    while !d.select.is_empty() {
-        if d.branch.control.is_halted() {
+    while d.goes_on().await {
+        if may_straggle && d.straggles() {
             break;
         }
-        if !std::mem::take(&mut first) {
-            d.drop_stale();
-        }
-        // A planned failure ends the worker by itself; what it leaves is read again.
-        if d.attempt().await.is_err() {
-            break;
-        }
-        d.progress.did(0);
+        d.drop_stale();
     }
-    d.job
+    d
 }
 
-struct Delivery {
+/// A job that is being written.
+pub struct Delivery {
     branch: Arc<Branch>,
     sink: Arc<dyn Sink>,
     progress: Progress,
@@ -71,12 +67,84 @@ struct Delivery {
     delays: Delays,
     /// The most writes in one request; halved where the server finds requests too large.
     part: usize,
-    /// Since when a write has failed while its neighbours passed.
-    alone: HashMap<u32, Instant>,
+    /// Writes that have failed while their neighbours passed.
+    alone: HashMap<u32, Alone>,
     reminded: Option<Instant>,
 }
 
+/// A write that failed while its neighbours passed.
+struct Alone {
+    since: Instant,
+    /// What the sink called it.
+    kind: Box<str>,
+    /// Records that the branch had resolved when it was last tried.
+    resolved: u64,
+}
+
 impl Delivery {
+    /// Whether nothing is left but writes that fail while others pass: they are tried for long, and are to hold up
+    /// nobody.
+    pub fn straggles(&self) -> bool {
+        let fails = |write| self.alone.contains_key(write);
+        !self.select.is_empty() && self.select.iter().all(fails)
+    }
+
+    /// Sees stragglers through; the job, for its memory.
+    pub async fn settle(mut self) -> Job {
+        self.drop_stale();
+        while self.goes_on().await {
+            self.drop_stale();
+        }
+        self.job
+    }
+
+    /// The job of a delivery that is over.
+    pub fn into_job(self) -> Job {
+        self.job
+    }
+
+    /// One attempt at what is left; `false` where nothing is, or it is given up.
+    async fn goes_on(&mut self) -> bool {
+        if self.select.is_empty() || self.branch.control.is_halted() {
+            return false;
+        }
+        // A planned failure ends the worker by itself; what it leaves is read again.
+        let goes_on = self.attempt().await.is_ok();
+        self.progress.did(0);
+        goes_on
+    }
+
+    /// For how long a write has failed while others passed, where this failure is one of that kind. In a request that
+    /// holds nothing but such writes (`only`) no neighbours tell, so what the branch does otherwise tells.
+    fn alone_for(&mut self, write: u32, failure: &Failure, only: bool) -> Option<Duration> {
+        let tally = self.branch.ledger.tally();
+        let resolved =
+            tally.applied.load(Ordering::Relaxed) + tally.superseded.load(Ordering::Relaxed);
+        match self.alone.get_mut(&write) {
+            Some(known) if failure.alone || (only && known.kind == failure.kind) => {
+                let passes = !only || resolved > known.resolved;
+                known.resolved = resolved;
+                passes.then(|| known.since.elapsed())
+            }
+            Some(_) => {
+                self.alone.remove(&write);
+                None
+            }
+            None if failure.alone => {
+                let since = Instant::now();
+                let kind = failure.kind.clone();
+                let alone = Alone {
+                    since,
+                    kind,
+                    resolved,
+                };
+                self.alone.insert(write, alone);
+                Some(Duration::ZERO)
+            }
+            None => None,
+        }
+    }
+
     async fn attempt(&mut self) -> Result<(), Planned> {
         self.steps.pass("write").await?;
         let now: Vec<u32> = self.select.iter().copied().take(self.part).collect();
@@ -130,12 +198,21 @@ impl Delivery {
         Ok(())
     }
 
-    async fn take_outcomes(&mut self, now: &[u32], outcomes: Vec<Outcome>) {
+    async fn take_outcomes(&mut self, now: &[u32], mut outcomes: Vec<Outcome>) {
+        if planted(Bug::WholeBulkRetry)
+            && let Some(retry) = outcomes
+                .iter()
+                .find(|o| matches!(o, Outcome::Retry(_)))
+                .cloned()
+        {
+            outcomes.fill(retry);
+        }
         let mut resolved = Vec::with_capacity(now.len());
         let mut again = Vec::new();
         let mut rejected = Vec::new();
         let mut suspicious = Vec::new();
         let mut retry: Option<Failure> = None;
+        let only = now.len() == 1 || now.iter().all(|write| self.alone.contains_key(write));
         let now_ms = now_ms();
         for (write, outcome) in now.iter().zip(outcomes) {
             match outcome {
@@ -152,13 +229,11 @@ impl Delivery {
                         .settle(*write, Resolution::Superseded, &mut resolved),
                 },
                 Outcome::Retry(failure) => {
-                    let since = *self.alone.entry(*write).or_insert_with(Instant::now);
-                    if failure.alone && since.elapsed() >= self.branch.spec.alone_deadline {
+                    let deadline = self.branch.spec.alone_deadline;
+                    let alone = self.alone_for(*write, &failure, only);
+                    if alone.is_some_and(|alone| alone >= deadline) {
                         rejected.push((*write, failure, false));
                     } else {
-                        if !failure.alone {
-                            self.alone.remove(write);
-                        }
                         again.push(*write);
                         retry = Some(failure);
                     }
@@ -229,6 +304,11 @@ impl Delivery {
             }
         }
         let mut resolved = Vec::new();
+        if planted(Bug::CoalescedThenRejected) {
+            self.job
+                .settle(write, Resolution::DeadLettered, &mut resolved);
+            return self.branch.ledger.resolve(resolved);
+        }
         let older = self.job.older(write);
         self.job
             .settle_one(write, Resolution::DeadLettered, &mut resolved);

@@ -287,3 +287,6 @@ fn rank(resolution: Resolution) -> u8 {
 fn u32_of(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests;

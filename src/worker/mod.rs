@@ -24,11 +24,15 @@ use crate::sink::dead_letter::Letter;
 use crate::supervise::Incarnation;
 use crate::transform::Projection;
 use await_schema::Waiting;
-use deliver::{bury, deliver};
+use deliver::{Delivery, bury, deliver};
 use job::{Added, Job};
 
 /// The reason of a dead letter for a row whose former key lives in another partition.
 const KEY_MOVED: &str = "key_moved";
+
+/// Stragglers beside what is in flight, at the most: a few documents of a broken shard or mapping. Their memory counts
+/// against the budget; past this many the server has another trouble, and more requests do not help it.
+const STRAGGLERS: usize = 32;
 
 /// Records between two words to the watcher, which looks four times a second.
 const MOVES_EVERY: usize = 64;
@@ -51,6 +55,8 @@ pub struct Worker {
     /// Full, waiting for a place in flight.
     ready: VecDeque<Job>,
     in_flight: usize,
+    /// Deliveries with nothing but documents that fail while others pass; not counted among those in flight.
+    stragglers: usize,
     /// Jobs to be used again.
     spare: Vec<Job>,
     linger: Option<SpawnHandle>,
@@ -98,6 +104,7 @@ impl Worker {
             building: Job::new(shape),
             ready: VecDeque::new(),
             in_flight: 0,
+            stragglers: 0,
             spare: Vec::new(),
             linger: None,
             seen: HashMap::new(),
@@ -347,21 +354,40 @@ impl Worker {
                 return;
             }
             self.in_flight += 1;
+            let may_straggle = self.stragglers < STRAGGLERS;
             let delivered = deliver(
                 Arc::clone(&self.branch),
                 Arc::clone(&self.sink),
                 self.incarnation.progress.activity("a delivery"),
                 self.incarnation.steps.clone(),
                 job,
+                may_straggle,
             );
-            ctx.spawn(delivered.into_actor(self).map(|mut job, worker, ctx| {
+            ctx.spawn(delivered.into_actor(self).map(|delivery, worker, ctx| {
                 worker.in_flight -= 1;
-                job.clear();
-                if worker.spare.len() < worker.branch.spec.in_flight {
-                    worker.spare.push(job);
+                if delivery.straggles() {
+                    worker.see_through(delivery, ctx);
+                } else {
+                    worker.use_again(delivery.into_job());
                 }
                 worker.work(ctx);
             }));
+        }
+    }
+
+    /// Keeps trying what fails alone, beside what is in flight.
+    fn see_through(&mut self, delivery: Delivery, ctx: &mut Context<Self>) {
+        self.stragglers += 1;
+        ctx.spawn(delivery.settle().into_actor(self).map(|job, worker, _| {
+            worker.stragglers -= 1;
+            worker.use_again(job);
+        }));
+    }
+
+    fn use_again(&mut self, mut job: Job) {
+        job.clear();
+        if self.spare.len() < self.branch.spec.in_flight {
+            self.spare.push(job);
         }
     }
 }

@@ -10,6 +10,9 @@
 mod any_bytes;
 mod avro_record;
 mod canal;
+mod fuzz;
+#[path = "../fuzz/targets.rs"]
+mod fuzz_targets;
 mod lane;
 mod maxwell;
 mod same_row;

@@ -10,6 +10,7 @@ mod elasticsearch_identity;
 mod elasticsearch_secure;
 mod elasticsearch_sink;
 mod elasticsearch_support;
+#[path = "../faults/mod.rs"]
 mod faults;
 mod formats;
 mod gateway;

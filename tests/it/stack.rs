@@ -48,10 +48,28 @@ impl Stack {
         self.act("start", service).await;
     }
 
-    /// On a thread of its own: what the test does beside it goes on.
+    /// The same with a variable for the stack command.
+    pub async fn start_with(&self, service: &str, name: &str, value: &str) {
+        self.act_with("start", service, &[(name, value)]).await;
+    }
+
+    /// The same stack with another value.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.0.insert(name.to_owned(), value.to_owned());
+        other
+    }
+
     async fn act(&self, what: &str, service: &str) {
+        self.act_with(what, service, &[]).await;
+    }
+
+    /// On a thread of its own: what the test does beside it goes on.
+    async fn act_with(&self, what: &str, service: &str, variables: &[(&str, &str)]) {
         let mut command = command(self.get("INSTANCE"));
-        command.args([what, service]);
+        command
+            .envs(variables.iter().copied())
+            .args([what, service]);
         let output = tokio::task::spawn_blocking(move || command.output())
             .await
             .expect("it ends")

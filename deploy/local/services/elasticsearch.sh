@@ -39,6 +39,8 @@ xpack.license.self_generated.type: basic
 xpack.security.autoconfiguration.enabled: false
 xpack.security.enrollment.enabled: false
 $(if [[ -n $SECURE ]]; then elasticsearch_security; else say "xpack.security.enabled: false"; fi)
+# For tests that want a server with less: it lasts until the next start.
+${TWOLANE_STACK_ELASTICSEARCH_CONFIG:-}
 CONF
     write_file "$folder/config/jvm.options" <<CONF
 -Xms1g

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::event::Version;
+use crate::planted::{Bug, planted};
 use crate::sink::{Failure, Outcome};
 
 /// The most bytes of the server's words that are kept: enough for every mapper's sentence, and a dead
@@ -113,6 +114,7 @@ pub(super) fn judge(op: Op, status: u16, error: Option<&ErrorBody<'_>>) -> Outco
         {
             Outcome::Retry(said(true))
         }
+        400 if planted(Bug::SwallowedRejection) => Outcome::Applied,
         400 => Outcome::Rejected(said(false)),
         // The server wants less for a while, but for a disk that is full.
         429 => Outcome::Retry(said(error.kind == "cluster_block_exception")),

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::failure::failure;
 use crate::config::Deletes;
 use crate::event::{Batch, Body};
+use crate::planted::{Bug, planted};
 use crate::sink::Outcome;
 
 /// The longest id that Elasticsearch takes, in bytes.
@@ -109,7 +110,17 @@ pub(super) fn encode(
             reject("invalid_version", format!("version {v} is beyond 2^63 - 1"));
             continue;
         };
+        let deletes = if planted(Bug::ForgottenTombstone) {
+            Deletes::Hard
+        } else {
+            deletes
+        };
         match (batch.body(write), deletes) {
+            (Body::Delete, _) if planted(Bug::UnversionedDelete) => {
+                out.extend_from_slice(br#"{"delete":{"_id":"#);
+                string(out, id);
+                out.extend_from_slice(b"}}\n");
+            }
             (Body::Json(span), _) => {
                 action(out, b"index", id, version, b"external");
                 document(out, batch.slice(*span));

@@ -3,13 +3,15 @@
 //! All keys go through KEYS. They are flagged `no-cluster` (a document and its version would live in different
 //! slots) and not `allow-oom`: a full server refuses a whole call before its first write.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use ::redis::{Pipeline, Script};
 
+use crate::planted::{Bug, planted};
+
 /// Writes rows that carry their own version.
-pub(super) static INLINE: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("lua/inline.lua")));
+pub(super) static INLINE: LazyLock<Script> = LazyLock::new(|| Script::new(&inline()));
 /// Writes rows whose version lives beside them.
 pub(super) static BESIDE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/beside.lua")));
@@ -20,10 +22,20 @@ pub(super) static MARK: LazyLock<Script> =
 pub(super) static IDENTITY: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("lua/identity.lua")));
 
+fn inline() -> Cow<'static, str> {
+    let text = include_str!("lua/inline.lua");
+    if planted(Bug::NumericComparison) {
+        return text
+            .replace("held >= new", "tonumber(held) >= tonumber(new)")
+            .into();
+    }
+    text.into()
+}
+
 /// Appends the commands that load every script.
 pub(super) fn load(pipeline: &mut Pipeline) {
     for text in [
-        include_str!("lua/inline.lua"),
+        &*inline(),
         include_str!("lua/beside.lua"),
         include_str!("lua/mark.lua"),
         include_str!("lua/identity.lua"),

@@ -130,7 +130,7 @@ fn sigterm_drains_and_what_was_committed_is_exactly_what_is_in_the_sinks() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let ((), status) = futures_util::join!(rig.send_all(&records[1_000..]), terminate);
+        let (_, status) = futures_util::join!(rig.send_all(&records[1_000..]), terminate);
         assert_eq!(status.code(), Some(0));
 
         // a lane that is made but not fed yet tells what the group committed

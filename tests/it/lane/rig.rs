@@ -12,6 +12,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use twolane::branch::Branch;
 use twolane::config::{self, Config, LoadOptions};
 use twolane::lane::Lane;
+use twolane::supervise::Tree;
 
 use crate::stack::Stack;
 
@@ -34,6 +35,7 @@ pub struct Rig {
 /// What a test may set otherwise.
 pub struct Options {
     pub partitions: i32,
+    pub epoch: u32,
     /// Lines for `[[sink]]` of each.
     pub elasticsearch: Option<&'static str>,
     pub redis: Option<&'static str>,
@@ -52,6 +54,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             partitions: 4,
+            epoch: 1,
             elasticsearch: Some(""),
             redis: Some("shape = \"hash\""),
             format: "format = \"debezium-json\"\npartitioner = \"murmur2\"",
@@ -94,8 +97,8 @@ impl Rig {
         at(
             "topics/t.toml",
             format!(
-                "name = \"{topic}\"\n{}\nkey = [\"id\"]\npartitions = {}\nepoch = 1\n{}\n",
-                options.format, options.partitions, options.topic
+                "name = \"{topic}\"\n{}\nkey = [\"id\"]\npartitions = {}\nepoch = {}\n{}\n",
+                options.format, options.partitions, options.epoch, options.topic
             ),
         );
         at(
@@ -122,15 +125,7 @@ impl Rig {
             ),
         );
         let config = load(dir.path().to_owned());
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", &kafka)
-            .set("enable.idempotence", "true")
-            .set("partitioner", "murmur2_random")
-            .set("compression.type", "lz4")
-            .set("linger.ms", "2")
-            .set("message.max.bytes", "10000000")
-            .create()
-            .expect("a producer");
+        let producer = producer(&kafka);
         Self {
             prefix: unique.clone(),
             index: unique,
@@ -143,6 +138,11 @@ impl Rig {
         }
     }
 
+    /// The topic was made anew, and its producer must be.
+    pub fn renew_producer(&mut self) {
+        self.producer = producer(&self.config.settings.kafka.brokers);
+    }
+
     /// The folder of settings, topics and pipelines, for a process of its own.
     pub fn directory(&self) -> &Path {
         self.dir.path()
@@ -150,6 +150,11 @@ impl Rig {
 
     /// Starts the lane.
     pub async fn start(&self) -> Lane {
+        self.start_in(Arc::default()).await
+    }
+
+    /// The same in a tree of the caller's own.
+    pub async fn start_in(&self, tree: Arc<Tree>) -> Lane {
         let pipelines: Vec<_> = self
             .config
             .pipelines
@@ -158,7 +163,7 @@ impl Rig {
             .map(Arc::new)
             .collect();
         let settings = Arc::new(self.config.settings.clone());
-        Lane::start(&settings, &pipelines, Arc::default())
+        Lane::start(&settings, &pipelines, tree)
             .await
             .expect("the lane starts")
     }
@@ -197,14 +202,14 @@ impl Rig {
         self.send(Some(&key(id)), None).await;
     }
 
-    /// Sends many records, several in flight.
-    pub async fn send_all(&self, records: &[(String, Option<String>)]) {
+    /// Sends many records, several in flight; returns their partitions and offsets.
+    pub async fn send_all(&self, records: &[(String, Option<String>)]) -> Vec<(i32, i64)> {
         let sends = records
             .iter()
             .map(|(k, v)| self.send(Some(k), v.as_deref()));
-        let mut stream =
-            futures_util::stream::StreamExt::buffered(futures_util::stream::iter(sends), 512);
-        while futures_util::StreamExt::next(&mut stream).await.is_some() {}
+        let sends = futures_util::stream::iter(sends);
+        let sends = futures_util::stream::StreamExt::buffered(sends, 512);
+        futures_util::StreamExt::collect(sends).await
     }
 
     /// The document behind an id, tombstones included: its version and source.
@@ -244,6 +249,18 @@ impl Rig {
             .await
             .expect("Redis")
     }
+}
+
+fn producer(brokers: &str) -> FutureProducer {
+    ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("enable.idempotence", "true")
+        .set("partitioner", "murmur2_random")
+        .set("compression.type", "lz4")
+        .set("linger.ms", "2")
+        .set("message.max.bytes", "10000000")
+        .create()
+        .expect("a producer")
 }
 
 /// Settings, topics and pipelines of a folder.

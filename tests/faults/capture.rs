@@ -31,7 +31,7 @@ fn what_connect_writes_is_compressed_with_lz4_by_an_idempotent_producer() {
         let markers = Markers::open(&scene.database, stage.rev, MARKERS).await;
         let touched = markers.expect("a connection").touch_all().await;
         touched.expect("a change");
-        until("a change to be captured", || async {
+        until("a change to be captured", async || {
             captured().await > before
         })
         .await;
