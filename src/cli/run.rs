@@ -156,7 +156,7 @@ async fn until_stopped(
         lanes.ingest_started(Arc::clone(ingest.stats()));
     }
     if let Some(live) = &live {
-        let parts = ops::LiveParts::new(&live);
+        let parts = ops::LiveParts::new(live);
         lanes.live_started(parts);
     }
     let gateway = match beside
