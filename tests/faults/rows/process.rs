@@ -90,6 +90,8 @@ pub async fn terminated(start: &Start<'_>) -> Row {
     case.warm(start).await;
     case.while_loaded(async {
         let asked = Instant::now();
+        // Nothing has struck, so that nothing may be done twice.
+        case.lifted();
         let status = process.terminate().await;
         let ended = asked.elapsed();
         if !status.success() || ended > case.rig.config.settings.shutdown {
@@ -105,6 +107,7 @@ pub async fn terminated(start: &Start<'_>) -> Row {
         process = Process::start(case.rig.directory());
         case.shows(rev).await;
         let took = ended + restarted.elapsed();
+        case.recovered();
         case.note(format!("orderly restart: {took:.1?}"));
         if took > GRACEFUL {
             case.violation(format!("an orderly restart took {took:?}"));
