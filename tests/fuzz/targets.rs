@@ -16,8 +16,11 @@ use twolane::transform::IdTemplate;
 
 use crate::lane::{Lane, tables, topic};
 
+/// A target: it takes any bytes.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 11] = [
+pub const TARGETS: [(&str, Target); 11] = [
     ("debezium_json", debezium_json),
     ("debezium_avro", debezium_avro),
     ("canal_json", canal_json),
