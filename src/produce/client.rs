@@ -59,7 +59,8 @@ pub struct Receipt(oneshot::Receiver<Result<Acked, KafkaError>>);
 /// Writes records: in order for each partition, each once, acknowledged by all in-sync replicas.
 pub struct Producer {
     config: ClientConfig,
-    client: Mutex<Arc<Client>>,
+    /// There until the drop.
+    client: Mutex<Option<Arc<Client>>>,
     room: Arc<Room>,
 }
 
@@ -120,7 +121,7 @@ impl Producer {
     pub fn new(kafka: &KafkaSettings, limits: Limits) -> Result<Self, KafkaError> {
         let config = producer_config(kafka, limits.linger, limits.delivery);
         Ok(Self {
-            client: Mutex::new(Arc::new(client(&config)?)),
+            client: Mutex::new(Some(Arc::new(client(&config)?))),
             config,
             room: Room::new(limits.bytes, limits.records),
         })
@@ -145,7 +146,7 @@ impl Producer {
         outgoing.key = record.key;
         outgoing.payload = record.value;
         outgoing.headers = record.headers;
-        let client = self.client();
+        let client = self.client()?;
         match client.send(outgoing) {
             Ok(()) => Ok(Receipt(receipt)),
             Err((KafkaError::MessageProduction(RDKafkaErrorCode::Fatal), back)) => {
@@ -172,7 +173,7 @@ impl Producer {
     /// # Errors
     /// Where no broker says so.
     pub fn partitions(&self, topic: &str, timeout: Duration) -> Result<Option<i32>, KafkaError> {
-        let client = self.client();
+        let client = self.client()?;
         let metadata = client.client().fetch_metadata(Some(topic), timeout)?;
         let of_topic = metadata.topics().iter().find(|t| t.name() == topic);
         match of_topic.map(|t| (t.error(), t.partitions().len())) {
@@ -187,25 +188,41 @@ impl Producer {
         }
     }
 
-    fn client(&self) -> Arc<Client> {
+    fn client(&self) -> Result<Arc<Client>, KafkaError> {
         let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&client)
+        client.clone().ok_or(KafkaError::Canceled)
     }
 
     /// An idempotent producer that met what it cannot mend (its records' sequence is broken) is at an end: all
     /// that it holds is given up, and told so. Another one takes its place, with an identity of its own.
     fn renewed(&self, ended: Arc<Client>) -> Result<Arc<Client>, KafkaError> {
         let mut present = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&present, &ended) {
+        let is_present = |client: &Arc<Client>| Arc::ptr_eq(client, &ended);
+        if present.as_ref().is_some_and(is_present) {
             let why = ended.client().fatal_error();
             let why = why.map_or_else(String::new, |(code, text)| format!("{code}: {text}"));
             tracing::error!("Kafka's producer cannot go on and is made anew ({why})");
-            *present = Arc::new(client(&self.config)?);
+            *present = Some(Arc::new(client(&self.config)?));
         }
-        let present = Arc::clone(&present);
-        // Its end waits for its last reports, up to half a second.
-        std::thread::spawn(move || drop(ended));
-        Ok(present)
+        leave(Some(ended));
+        present.clone().ok_or(KafkaError::Canceled)
+    }
+}
+
+impl Drop for Producer {
+    fn drop(&mut self) {
+        let client = self.client.get_mut();
+        leave(client.unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Lets a client end in a thread of its own. It waits for its last reports, up to half a second, and joins a thread that waits
+/// by the wall clock: set back meanwhile by an hour, it comes an hour later. Nobody is to wait for that; what was sent
+/// has been waited for, or is given up.
+fn leave(client: Option<Arc<Client>>) {
+    let thread = std::thread::Builder::new().name("leave Kafka".to_owned());
+    if let Err(why) = thread.spawn(move || drop(client)) {
+        tracing::debug!("a producer ends in its owner's thread: {why}");
     }
 }
 

@@ -74,8 +74,7 @@ pub struct Letter<'a> {
 
 /// A branch's way to its dead-letter topic.
 pub struct DeadLetters {
-    /// There until the drop.
-    producer: Option<Producer>,
+    producer: Producer,
     topic: String,
     source: String,
     pipeline: String,
@@ -120,7 +119,7 @@ impl DeadLetters {
             },
         )?;
         Ok(Self {
-            producer: Some(producer),
+            producer,
             topic: dead_topic(topic),
             source: topic.to_owned(),
             pipeline: pipeline.to_owned(),
@@ -220,26 +219,11 @@ impl DeadLetters {
             value: record.value.filter(|_| kept == Kept::All),
             headers: Some(headers),
         };
-        let Some(producer) = &self.producer else {
-            return Err(KafkaError::Canceled);
-        };
-        let receipt = producer.send(letter).await?;
+        let receipt = self.producer.send(letter).await?;
         if planted(Bug::FireAndForget) {
             return Ok(());
         }
         receipt.await.map(|_| ())
-    }
-}
-
-impl Drop for DeadLetters {
-    /// The producer joins a thread of its own that waits by the wall clock: set back meanwhile by an hour, it comes an hour
-    /// later. Nobody is to wait for that; what was sent was waited for.
-    fn drop(&mut self) {
-        let producer = self.producer.take();
-        let leave = std::thread::Builder::new().name("leave dead letters".into());
-        if let Err(why) = leave.spawn(move || drop(producer)) {
-            tracing::debug!("a producer ends in its owner's thread: {why}");
-        }
     }
 }
 
