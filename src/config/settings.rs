@@ -312,17 +312,26 @@ impl TokenAlgorithm {
     }
 }
 
+// === impl NatsSettings ===
+
+impl NatsSettings {
+    /// The same server, and this login where there is one.
+    fn as_user(&self, login: Option<&(String, Secret)>) -> Self {
+        let mut settings = self.clone();
+        if let Some((username, password)) = login {
+            settings.username = Some(username.clone());
+            settings.password = Some(password.clone());
+        }
+        settings
+    }
+}
+
 // === impl CalloutSettings ===
 
 impl CalloutSettings {
     /// How the callout's own connection logs in: as the user that is asked.
     pub fn connection(&self, worker: &NatsSettings) -> NatsSettings {
-        let mut settings = worker.clone();
-        if let Some((username, password)) = &self.login {
-            settings.username = Some(username.clone());
-            settings.password = Some(password.clone());
-        }
-        settings
+        worker.as_user(self.login.as_ref())
     }
 }
 
@@ -331,12 +340,7 @@ impl CalloutSettings {
 impl GatewaySettings {
     /// How the gateway's connection logs in.
     pub fn connection(&self, worker: &NatsSettings) -> NatsSettings {
-        let mut settings = worker.clone();
-        if let Some((username, password)) = &self.login {
-            settings.username = Some(username.clone());
-            settings.password = Some(password.clone());
-        }
-        settings
+        worker.as_user(self.login.as_ref())
     }
 }
 
