@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use anyhow::{anyhow, bail};
 use clap::Subcommand;
 
-use super::WRONG_INPUT;
+use super::WrongInput;
 use crate::config::{self, Config, LoadOptions};
 
 /// Arguments of `dead`.
@@ -55,13 +55,7 @@ struct Whose {
 
 /// Runs one of the commands.
 pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    let config = match config::load(options) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Ok(ExitCode::from(WRONG_INPUT));
-        }
-    };
+    let config = config::load(options).map_err(WrongInput)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -19,10 +19,15 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::LoadOptions;
+use crate::config::{LoadOptions, Problems};
 
 /// Something that was given is wrong; clap uses the same for the command line.
 const WRONG_INPUT: u8 = 2;
+
+/// The settings, a topic or a pipeline is wrong: a failure that says which file and line, and has an exit code of its own.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct WrongInput(Problems);
 
 /// Keeps Elasticsearch and Redis in step with MySQL and MariaDB, through Kafka.
 #[derive(Debug, Parser)]
@@ -90,9 +95,15 @@ pub fn main() -> ExitCode {
         Command::Bench(args) => bench::run(&args),
         Command::Reference(args) => reference::run(&args),
     };
-    result.unwrap_or_else(|error| {
-        eprintln!("twolane: {error:#}");
-        ExitCode::FAILURE
+    result.unwrap_or_else(|error| match error.downcast_ref::<WrongInput>() {
+        Some(problems) => {
+            eprintln!("{problems}");
+            ExitCode::from(WRONG_INPUT)
+        }
+        None => {
+            eprintln!("twolane: {error:#}");
+            ExitCode::FAILURE
+        }
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 
-use super::WRONG_INPUT;
+use super::{WRONG_INPUT, WrongInput};
 use crate::config::{
     self, IngestSettings, LiveSpec, LoadOptions, PipelineSpec, Settings, TopicSpec,
 };
@@ -37,13 +37,7 @@ struct Beside {
 
 /// Runs until SIGINT or SIGTERM, then drains and commits; or until a supervisor gives up, which is a failure.
 pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    let config = match config::load(options) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Ok(ExitCode::from(WRONG_INPUT));
-        }
-    };
+    let config = config::load(options).map_err(WrongInput)?;
     let asked = |name: &str| args.pipelines.iter().any(|asked| asked == name);
     let all = args.pipelines.is_empty();
     let (live, ingest) = (asked(live::lane::NAME), asked(ingest::NAME));

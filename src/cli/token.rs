@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 
-use super::WRONG_INPUT;
+use super::WrongInput;
 use super::demo::run::duration;
 use crate::config::{self, LoadOptions};
 use crate::live::auth;
@@ -31,13 +31,7 @@ pub(super) struct Args {
 
 /// Prints the token, and nothing else.
 pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    let settings = match config::load_settings(options) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Ok(ExitCode::from(WRONG_INPUT));
-        }
-    };
+    let settings = config::load_settings(options).map_err(WrongInput)?;
     let settings = settings.live.auth.ok_or_else(|| {
         anyhow!(
             "the settings say nothing of tokens: for development set live.auth.algorithm = \"HS256\", live.auth.issuer and live.auth.key (`openssl rand -hex 32`)"

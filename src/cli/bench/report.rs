@@ -24,6 +24,15 @@ pub(super) struct Measured {
     pub(super) others: Option<f64>,
 }
 
+/// Prints figures as a machine wants them, or a person.
+pub(super) fn print(as_json: bool, json: impl FnOnce() -> Value, text: impl FnOnce() -> String) {
+    if as_json {
+        println!("{}", json());
+    } else {
+        print!("{}", text());
+    }
+}
+
 // === impl Measured ===
 
 impl Measured {

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use super::bare::{Bare, Elasticsearch, Redis};
 use super::child::Drain;
 use super::records::Records;
-use super::report::{self, Measured};
+use super::report::{self, Measured, print};
 use super::specs::{Sinks, Specs};
 use super::stack::{self, say};
 use super::topic;
@@ -63,11 +63,11 @@ pub(super) struct Args {
 /// Whatever keeps it from figures.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let measured = actix::System::new().block_on(measure(args))?;
-    if args.json {
-        println!("{}", report::json(&measured));
-    } else {
-        print!("{}", report::text(&measured));
-    }
+    print(
+        args.json,
+        || report::json(&measured),
+        || report::text(&measured),
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -3,8 +3,11 @@
 
 use std::time::Duration;
 
+use actix::Arbiter;
 use anyhow::Context as _;
 use async_nats::{Client, ConnectOptions, ServerAddr};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 
 use crate::config::{NatsSettings, Settings};
 use crate::live::auth;
@@ -25,6 +28,19 @@ pub struct Guest {
     pub user: UserId,
     /// The connection; it comes back by itself.
     pub client: Client,
+}
+
+/// What runs on a thread of its own, for guests who are to live there.
+///
+/// # Errors
+/// Where the thread ended at once.
+pub(in crate::cli) async fn runtime(thread: &Arbiter) -> anyhow::Result<Handle> {
+    let (tell, told) = oneshot::channel();
+    thread.spawn(async move {
+        // Whoever asked waits below.
+        let _ = tell.send(Handle::current());
+    });
+    told.await.context("a thread ended at once")
 }
 
 // === impl Guest ===

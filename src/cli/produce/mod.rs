@@ -17,7 +17,7 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 
 use self::tally::Tally;
-use super::WRONG_INPUT;
+use super::WrongInput;
 use crate::config::{self, Config, LoadOptions, TopicSpec};
 use crate::produce::{Limits, Producer, open};
 
@@ -39,13 +39,7 @@ pub(super) struct Args {
 
 /// Sends until the input ends, or Ctrl-C. 0 when every line was acknowledged, else 1.
 pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    let config = match config::load(options) {
-        Ok(config) => config,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Ok(ExitCode::from(WRONG_INPUT));
-        }
-    };
+    let config = config::load(options).map_err(WrongInput)?;
     let spec = topic(&config, &args.topic)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -11,11 +11,12 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use serde::de::DeserializeOwned;
 
 use self::client::Client;
 use self::shapes::{Live, Node, Pipeline, Ready};
 use self::table::{Table, count, seconds};
-use super::WRONG_INPUT;
+use super::WrongInput;
 use crate::config::{self, LoadOptions};
 
 /// Which process, and how it is shown.
@@ -97,12 +98,7 @@ pub(super) fn status(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitC
 
 /// The partitions of this process.
 pub(super) fn lag(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    ask(args, options, async |client| {
-        let (pipelines, all) = client.get::<Vec<Pipeline>>("pipelines").await?;
-        if args.json {
-            print(&all)?;
-            return Ok(true);
-        }
+    let text = |pipelines: &Vec<Pipeline>| {
         let mut table = Table::new(&[
             "BRANCH",
             "TOPIC",
@@ -112,7 +108,7 @@ pub(super) fn lag(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
             "COMMITTED",
             "LAG",
         ]);
-        for pipeline in &pipelines {
+        for pipeline in pipelines {
             for branch in &pipeline.branches {
                 for p in &branch.partitions {
                     table.row([
@@ -127,19 +123,14 @@ pub(super) fn lag(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
                 }
             }
         }
-        print(&table.text())?;
-        Ok(true)
-    })
+        table.text()
+    };
+    show(args, options, "pipelines", text, |_| true)
 }
 
 /// The supervision tree.
 pub(super) fn actors(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    ask(args, options, async |client| {
-        let (tree, all) = client.get::<Node>("actors").await?;
-        if args.json {
-            print(&all)?;
-            return Ok(true);
-        }
+    let text = |tree: &Node| {
         let mut table = Table::new(&[
             "ACTOR",
             "STATE",
@@ -161,30 +152,17 @@ pub(super) fn actors(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitC
             ]);
             if node.more > 0 {
                 let more = format!("{}and {} more", "  ".repeat(depth + 1), node.more);
-                table.row([
-                    more,
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                    String::new(),
-                ]);
+                table.row([more]);
             }
         });
-        print(&table.text())?;
-        Ok(true)
-    })
+        table.text()
+    };
+    show(args, options, "actors", text, |_| true)
 }
 
 /// The live lane.
 pub(super) fn rooms(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    ask(args, options, async |client| {
-        let (live, all) = client.get::<Live>("rooms").await?;
-        if args.json {
-            print(&all)?;
-            return Ok(live.connected);
-        }
+    let text = |live: &Live| {
         let mut table = Table::new(&[
             "CLASS",
             "RECEIVED",
@@ -242,9 +220,9 @@ pub(super) fn rooms(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCo
                 ""
             },
         );
-        print(&text)?;
-        Ok(live.connected)
-    })
+        text
+    };
+    show(args, options, "rooms", text, |live| live.connected)
 }
 
 /// Lets a halted branch start anew.
@@ -267,18 +245,27 @@ pub(super) fn restart(args: &Actor, options: &LoadOptions) -> anyhow::Result<Exi
     })
 }
 
+/// Shows what a path says, as it came or as `text` has it; `well` is whether that is good news.
+fn show<T: DeserializeOwned>(
+    args: &Args,
+    options: &LoadOptions,
+    path: &str,
+    text: impl FnOnce(&T) -> String,
+    well: impl FnOnce(&T) -> bool,
+) -> anyhow::Result<ExitCode> {
+    ask(args, options, async |client| {
+        let (read, all) = client.get::<T>(path).await?;
+        print(&if args.json { all } else { text(&read) })?;
+        Ok(well(&read))
+    })
+}
+
 fn ask(
     args: &Args,
     options: &LoadOptions,
     what: impl AsyncFnOnce(&Client) -> anyhow::Result<bool>,
 ) -> anyhow::Result<ExitCode> {
-    let settings = match config::load_settings(options) {
-        Ok(settings) => settings,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Ok(ExitCode::from(WRONG_INPUT));
-        }
-    };
+    let settings = config::load_settings(options).map_err(WrongInput)?;
     let client = Client::new(args.admin.as_deref(), &settings.admin)?;
     let well = actix::System::new().block_on(what(&client))?;
     Ok(if well {

@@ -16,7 +16,7 @@ impl Table {
         }
     }
 
-    /// One more line.
+    /// One more line; cells at its end may be left out.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }

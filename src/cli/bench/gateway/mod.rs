@@ -22,7 +22,7 @@ use self::report::Measured;
 use self::sockets::{Crowd, Door};
 use super::live::specs::Specs;
 use super::live::worker::Worker;
-use super::report::others;
+use super::report::{others, print};
 use super::stack;
 use crate::config::Config;
 use crate::gateway;
@@ -77,11 +77,11 @@ pub(super) struct Args {
 /// Whatever keeps it from figures.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let measured = actix::System::new().block_on(measure(args))?;
-    if args.json {
-        println!("{}", report::json(&measured));
-    } else {
-        print!("{}", report::text(&measured));
-    }
+    print(
+        args.json,
+        || report::json(&measured),
+        || report::text(&measured),
+    );
     Ok(if measured.void() {
         ExitCode::FAILURE
     } else {

@@ -13,11 +13,10 @@ use bytes::BytesMut;
 use futures_util::{StreamExt as _, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::fanout::Meter;
+use crate::cli::demo::guest;
 use crate::config::{Settings, TokenSettings};
 use crate::live::auth;
 use crate::live::names::UserId;
@@ -158,12 +157,7 @@ impl Crowd {
         n: usize,
     ) -> anyhow::Result<Self> {
         let thread = Arbiter::new();
-        let (tell, told) = oneshot::channel();
-        thread.spawn(async move {
-            // Whoever asked waits below.
-            let _ = tell.send(Handle::current());
-        });
-        let on = told.await.context("a thread ended at once")?;
+        let on = guest::runtime(&thread).await?;
         let room = format!("{unique}-{kind}");
         let heard = Arc::new(Heard {
             frames: AtomicU64::new(0),

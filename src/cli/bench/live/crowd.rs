@@ -9,7 +9,6 @@ use anyhow::{Context as _, ensure};
 use async_nats::{Client, ConnectOptions, jetstream};
 use futures_util::{StreamExt as _, stream};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
 use crate::cli::demo::guest::{self, Guest};
 use crate::config::{NatsSettings, Settings};
@@ -72,7 +71,7 @@ impl Crowd {
         let threads = vec![Arbiter::new(), Arbiter::new()];
         let mut handles = Vec::new();
         for thread in &threads {
-            handles.push(runtime(thread).await?);
+            handles.push(guest::runtime(thread).await?);
         }
         let [watching, writing]: [Handle; 2] =
             handles.try_into().ok().context("two threads were made")?;
@@ -125,15 +124,6 @@ impl Crowd {
 /// Where the name of the run is too long for one.
 pub(super) fn room(unique: &str, kind: &str, n: usize) -> anyhow::Result<RoomId> {
     Ok(RoomId::new(&format!("{unique}-{kind}-{n}"))?)
-}
-
-async fn runtime(thread: &Arbiter) -> anyhow::Result<Handle> {
-    let (tell, told) = oneshot::channel();
-    thread.spawn(async move {
-        // Whoever asked waits below.
-        let _ = tell.send(Handle::current());
-    });
-    told.await.context("a thread ended at once")
 }
 
 async fn connect(

@@ -25,7 +25,7 @@ use self::report::Measured;
 use self::specs::Specs;
 use self::worker::Worker;
 use super::bare::Redis;
-use super::report::others;
+use super::report::{others, print};
 use super::stack;
 use crate::config::Config;
 
@@ -71,11 +71,11 @@ pub(super) struct Args {
 /// Whatever keeps it from figures.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let measured = actix::System::new().block_on(measure(args))?;
-    if args.json {
-        println!("{}", report::json(&measured));
-    } else {
-        print!("{}", report::text(&measured));
-    }
+    print(
+        args.json,
+        || report::json(&measured),
+        || report::text(&measured),
+    );
     Ok(if measured.holds() {
         ExitCode::SUCCESS
     } else {

@@ -13,14 +13,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::Arbiter;
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use tokio::runtime::Handle;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use self::checker::Checker;
 use self::ledger::Ledger;
-use super::guest::Guest;
+use super::guest::{self, Guest};
 use super::probe::Quantiles;
 use super::rng::Rng;
 use crate::config::Settings;
@@ -132,12 +132,7 @@ impl LiveRoom {
     ) -> anyhow::Result<Self> {
         // Neither the screen nor a comparison of rows is to be in front of a comment.
         let thread = Arbiter::new();
-        let (tell, told) = oneshot::channel();
-        thread.spawn(async move {
-            // Whoever asked waits below.
-            let _ = tell.send(Handle::current());
-        });
-        let on = told.await.context("a thread ended at once")?;
+        let on = guest::runtime(&thread).await?;
         let room = RoomId::new(ROOM)?;
         let ledger = Arc::new(Ledger::new());
         let checker = enter(&on, settings, UserId::new("demo-checker")?).await?;
