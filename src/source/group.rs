@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::consumer::{
+    BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol,
+};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
@@ -155,6 +158,35 @@ impl Group {
         }
     }
 
+    fn assigned(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
+        if partitions.is_empty() {
+            return;
+        }
+        tracing::info!(branch = self.branch.name, ?partitions, "assigned");
+        // Nothing is taken before the sink has said where to begin.
+        let paused = list(&self.branch.topic().name, partitions.iter().copied());
+        if let Err(why) = consumer.pause(&paused) {
+            tracing::warn!(branch = self.branch.name, "pausing: {why}");
+        }
+        lock(&self.assigned).extend(partitions.iter().copied());
+        self.tell(Event::Assigned(partitions.to_vec()));
+    }
+
+    fn revoked(&self, consumer: &BaseConsumer<Self>, partitions: &[i32]) {
+        tracing::info!(branch = self.branch.name, ?partitions, "revoked");
+        let ours: Vec<i32> = {
+            let assigned = lock(&self.assigned);
+            let of_them = partitions.iter().copied();
+            of_them.filter(|p| assigned.contains(p)).collect()
+        };
+        if !ours.is_empty() {
+            // A rebalance has no way to fail: the failure that is planned here ends the source by itself.
+            let _ = self.steps.at("drain");
+            self.give_up(consumer, &ours, self.drain_deadline());
+            self.tell(Event::Revoked(ours));
+        }
+    }
+
     /// Time to drain before a revocation: well below the session timeout, past which the broker gives the
     /// partitions to others anyway.
     fn drain_deadline(&self) -> Duration {
@@ -184,47 +216,53 @@ impl ClientContext for Group {
 }
 
 impl ConsumerContext for Group {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        if let Rebalance::Revoke(tpl) = rebalance {
-            let partitions = partitions(tpl);
-            tracing::info!(branch = self.branch.name, ?partitions, "revoked");
-            let ours: Vec<i32> = {
-                let assigned = lock(&self.assigned);
-                partitions
-                    .iter()
-                    .copied()
-                    .filter(|p| assigned.contains(p))
-                    .collect()
-            };
-            if !ours.is_empty() {
-                // A rebalance has no way to fail: the failure that is planned here ends the source by itself.
-                let _ = self.steps.at("drain");
-                self.give_up(consumer, &ours, self.drain_deadline());
-                self.tell(Event::Revoked(ours));
+    /// As the client does it by itself, but that a partition starts at its end, paused, rather than where its group stands:
+    /// the source says where it begins and seeks there, so the group need not be asked. librdkafka (2.12) never starts a
+    /// partition at all where the coordinator answers that question with an error of the whole group, as a broker does
+    /// that was stopped past the session timeout and goes on.
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        code: RDKafkaRespErr,
+        tpl: &mut TopicPartitionList,
+    ) {
+        let cooperative = matches!(
+            consumer.rebalance_protocol(),
+            RebalanceProtocol::Cooperative
+        );
+        let done = match code {
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
+                let at_their_ends = tpl.set_all_offsets(Offset::End);
+                let assigned = at_their_ends.and_then(|()| {
+                    if cooperative {
+                        consumer.incremental_assign(tpl)
+                    } else {
+                        consumer.assign(tpl)
+                    }
+                });
+                self.assigned(consumer, &partitions(tpl));
+                assigned
             }
-        }
-    }
-
-    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(tpl) => {
-                let partitions = partitions(tpl);
-                if partitions.is_empty() {
-                    return;
+            RDKafkaRespErr::RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS => {
+                self.revoked(consumer, &partitions(tpl));
+                if cooperative {
+                    consumer.incremental_unassign(tpl)
+                } else {
+                    consumer.unassign()
                 }
-                tracing::info!(branch = self.branch.name, ?partitions, "assigned");
-                // Nothing is taken before the sink has said where to begin.
-                let paused = list(&self.branch.topic().name, partitions.iter().copied());
-                if let Err(why) = consumer.pause(&paused) {
-                    tracing::warn!(branch = self.branch.name, "pausing: {why}");
-                }
-                lock(&self.assigned).extend(partitions.iter().copied());
-                self.tell(Event::Assigned(partitions));
             }
-            Rebalance::Revoke(_) => {}
-            Rebalance::Error(why) => {
-                tracing::warn!(branch = self.branch.name, "rebalancing: {why}");
+            other => {
+                let gone = consumer.unassign();
+                tracing::warn!(
+                    branch = self.branch.name,
+                    "rebalancing: {}",
+                    RDKafkaErrorCode::from(other)
+                );
+                gone
             }
+        };
+        if let Err(why) = done {
+            tracing::warn!(branch = self.branch.name, "rebalancing: {why}");
         }
     }
 }

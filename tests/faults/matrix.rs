@@ -64,7 +64,8 @@ fn run_rows(seed: u64, scale: u32, table: &mut Table) {
 
 fn judge(table: &Table) {
     say(format_args!("\n{table}"));
-    assert!(table.bad().is_empty(), "not survived: {:?}", table.bad());
+    let bad = table.bad();
+    assert!(bad.is_empty(), "not survived:\n{}", bad.join("\n"));
 }
 
 #[test]

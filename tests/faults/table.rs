@@ -94,10 +94,16 @@ impl Table {
         self.0.push(row);
     }
 
-    /// The faults that were not survived.
-    pub fn bad(&self) -> Vec<&str> {
+    /// The faults that were not survived, each with what was found and noted.
+    pub fn bad(&self) -> Vec<String> {
         let bad = self.0.iter().filter(|row| !row.is_good());
-        bad.map(|row| row.fault.as_str()).collect()
+        let whole = |row: &Row| {
+            let mut lines = vec![row.to_string()];
+            lines.extend(row.violations.iter().cloned());
+            lines.extend(row.notes.iter().cloned());
+            lines.join("\n    ")
+        };
+        bad.map(whole).collect()
     }
 }
 
