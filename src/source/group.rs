@@ -4,15 +4,16 @@
 //! block it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{
     BaseConsumer, CommitMode, Consumer as _, ConsumerContext, RebalanceProtocol,
 };
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
@@ -26,6 +27,9 @@ use crate::planted::{Bug, planted};
 use crate::route::Router;
 use crate::supervise::{Progress, Steps};
 
+/// How long the leaders may take to say where the partitions of an assignment end.
+const ENDS: Duration = Duration::from_secs(2);
+
 /// The consumer's context.
 pub(super) struct Group {
     pub(super) branch: Arc<Branch>,
@@ -33,6 +37,8 @@ pub(super) struct Group {
     pub(super) router: Mutex<Router>,
     pub(super) committed: Mutex<BTreeMap<i32, i64>>,
     pub(super) assigned: Mutex<BTreeSet<i32>>,
+    /// A commit has failed: what is stored is to be committed again, though nothing new may come to be stored.
+    pub(super) uncommitted: AtomicBool,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) progress: Progress,
@@ -115,6 +121,18 @@ impl Group {
         self.store(consumer, current.map(|m| m.0).collect(), mode);
     }
 
+    /// Commits again what is stored, where a commit has failed: the client tries some errors again by itself, but not that
+    /// of a group which was rebalancing.
+    pub(super) fn commit_again(&self, consumer: &BaseConsumer<Self>, mode: CommitMode) {
+        if self.uncommitted.swap(false, Ordering::Relaxed)
+            && let Err(why) = consumer.commit_consumer_state(mode)
+            && why.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
+        {
+            self.uncommitted.store(true, Ordering::Relaxed);
+            tracing::debug!(branch = self.branch.name, "committing again: {why}");
+        }
+    }
+
     fn store(&self, consumer: &BaseConsumer<Self>, marks: Vec<Mark>, mode: CommitMode) {
         let topic = &self.branch.topic().name;
         let mut known = lock(&self.committed);
@@ -147,7 +165,12 @@ impl Group {
             && let Err(why) = consumer.commit_consumer_state(mode)
             && why.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset)
         {
-            tracing::warn!(branch = self.branch.name, topic, "committing: {why}");
+            self.uncommitted.store(true, Ordering::Relaxed);
+            tracing::warn!(
+                branch = self.branch.name,
+                topic,
+                "committing: {why}; trying again"
+            );
         }
     }
 
@@ -216,10 +239,21 @@ impl ClientContext for Group {
 }
 
 impl ConsumerContext for Group {
-    /// As the client does it by itself, but that a partition starts at its end, paused, rather than where its group stands:
-    /// the source says where it begins and seeks there, so the group need not be asked. librdkafka (2.12) never starts a
-    /// partition at all where the coordinator answers that question with an error of the whole group, as a broker does
-    /// that was stopped past the session timeout and goes on.
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let failed = match result {
+            Ok(()) => offsets.elements().iter().any(|e| e.error().is_err()),
+            // There was nothing that is not committed.
+            Err(why) => why.rdkafka_error_code() != Some(RDKafkaErrorCode::NoOffset),
+        };
+        if failed {
+            self.uncommitted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// As the client does it by itself, but that a partition starts at the offset that is its end now, paused, rather than
+    /// where its group stands: the source says where it begins and seeks there, so the group need not be asked. librdkafka
+    /// (2.12) never starts a partition at all where the coordinator answers that question with an error of the whole
+    /// group, as a broker does that was stopped past the session timeout and goes on.
     fn rebalance(
         &self,
         consumer: &BaseConsumer<Self>,
@@ -232,14 +266,12 @@ impl ConsumerContext for Group {
         );
         let done = match code {
             RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS => {
-                let at_their_ends = tpl.set_all_offsets(Offset::End);
-                let assigned = at_their_ends.and_then(|()| {
-                    if cooperative {
-                        consumer.incremental_assign(tpl)
-                    } else {
-                        consumer.assign(tpl)
-                    }
-                });
+                start_at_ends(consumer, tpl);
+                let assigned = if cooperative {
+                    consumer.incremental_assign(tpl)
+                } else {
+                    consumer.assign(tpl)
+                };
                 self.assigned(consumer, &partitions(tpl));
                 assigned
             }
@@ -263,6 +295,29 @@ impl ConsumerContext for Group {
         };
         if let Err(why) = done {
             tracing::warn!(branch = self.branch.name, "rebalancing: {why}");
+        }
+    }
+}
+
+/// Gives each partition its present end as an offset to start at. A logical offset would not do: librdkafka looks it up, and
+/// goes there when the answer comes, though it was told to seek elsewhere meanwhile. Where the end is not known the
+/// client asks the group.
+fn start_at_ends(consumer: &BaseConsumer<Group>, tpl: &mut TopicPartitionList) {
+    let asked = Instant::now();
+    for mut element in tpl.elements() {
+        let left = ENDS.saturating_sub(asked.elapsed());
+        if left.is_zero() {
+            break;
+        }
+        let ends = consumer.fetch_watermarks(element.topic(), element.partition(), left);
+        if let Ok((_, end)) = ends
+            && let Err(why) = element.set_offset(Offset::Offset(end))
+        {
+            tracing::debug!(
+                partition = element.partition(),
+                end,
+                "no offset to start at: {why}"
+            );
         }
     }
 }

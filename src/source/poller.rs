@@ -11,6 +11,7 @@
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -43,6 +44,8 @@ pub(super) const SEEK: Duration = Duration::from_secs(5);
 /// where a group's coordinator answers the question for its offsets with an error of the whole group, as a broker does
 /// that was stopped past the session timeout and goes on: such a partition never starts.
 const UNSOUGHT: Duration = Duration::from_secs(3);
+/// Between a commit that failed and the next attempt.
+const COMMIT_AGAIN: Duration = Duration::from_millis(250);
 /// A chunk waits at most this long for more records while others keep coming.
 const FLUSH: Duration = Duration::from_millis(5);
 
@@ -83,6 +86,8 @@ pub(super) struct Poller {
     packed: Vec<u8>,
     until_look: u32,
     flushed: Instant,
+    /// When it was last looked whether a commit has failed.
+    committed_again: Instant,
     /// Since when partitions have refused to be sought, and when they last did.
     unsought: BTreeMap<i32, (Instant, Instant)>,
     /// Asked to stop while it waited for room.
@@ -104,6 +109,7 @@ impl Poller {
             router: Mutex::new(means.router),
             committed: Mutex::new(means.committed),
             assigned: Mutex::default(),
+            uncommitted: AtomicBool::new(false),
             events: means.events,
             runtime: means.runtime,
             progress: means.progress,
@@ -124,6 +130,7 @@ impl Poller {
             packed: Vec::new(),
             until_look: LOOK_EVERY,
             flushed: Instant::now(),
+            committed_again: Instant::now(),
             unsought: BTreeMap::new(),
             stopping: None,
         })
@@ -246,8 +253,12 @@ impl Poller {
     }
 
     /// One turn of the loop.
-    pub(super) fn turn(&self) -> Result<(), String> {
-        let group = self.group();
+    pub(super) fn turn(&mut self) -> Result<(), String> {
+        let group = Arc::clone(self.consumer.context());
+        if self.committed_again.elapsed() >= COMMIT_AGAIN {
+            self.committed_again = Instant::now();
+            group.commit_again(&self.consumer, CommitMode::Async);
+        }
         group.progress.did(0);
         group.steps.at("poll").map_err(|e| e.to_string())
     }
@@ -383,7 +394,16 @@ impl Poller {
         let group = Arc::clone(self.consumer.context());
         group.steps.at("drain").map_err(|e| e.to_string())?;
         let partitions: Vec<i32> = lock(&group.assigned).iter().copied().collect();
+        let began = Instant::now();
         group.give_up(&self.consumer, &partitions, deadline);
+        // A group that is rebalancing takes no commit. It goes on only while somebody polls; what is polled is not taken,
+        // and another member's or the next start's.
+        while group.uncommitted.load(Ordering::Relaxed) && began.elapsed() < deadline {
+            if let Some(Err(why)) = self.consumer.poll(POLL) {
+                self.polled_error(&why)?;
+            }
+            group.commit_again(&self.consumer, CommitMode::Sync);
+        }
         // Closing calls back with a revocation, which finds everything given up already.
         drop(self);
         Ok(())
