@@ -15,7 +15,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::live::connect::{Conn, Link};
 use crate::live::names::{self, UserId};
-use crate::live::service::over_connections;
+use crate::live::service::{Left, over_connections, turning};
+use crate::supervise::Progress;
 
 /// Requests that wait for their answers: a worker has 64 under way, and this is as much as sixty of them.
 const WAITING: usize = 4_096;
@@ -112,9 +113,13 @@ impl Asks {
     }
 
     /// Listens for answers until it is told to stop.
-    pub(super) async fn listen(&self, stop: watch::Receiver<bool>) -> Result<(), String> {
-        over_connections(&self.link, stop, "answers", async |conn, stop| {
-            self.take(conn, stop).await
+    pub(super) async fn listen(
+        &self,
+        turns: &Progress,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(), String> {
+        over_connections(&self.link, stop, "answers", turns, async |conn, stop| {
+            self.take(turns, conn, stop).await
         })
         .await
     }
@@ -122,9 +127,11 @@ impl Asks {
     /// Over one connection. Returns whether it was told to stop.
     async fn take(
         &self,
+        turns: &Progress,
         conn: &Conn,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<bool, async_nats::SubscribeError> {
+    ) -> Result<bool, Left> {
+        let mut turning = turning();
         let subject = format!("_INBOX.*.gateway.{}.*", self.id);
         let mut answers = conn.client.subscribe(subject).await?;
         self.listening.send_replace(conn.epoch);
@@ -134,6 +141,7 @@ impl Asks {
                     Some(answer) => self.answered(&answer),
                     None => return Ok(false),
                 },
+                _ = turning.tick() => turns.did(0),
                 () = self.link.lost(conn.epoch) => {
                     let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
                     waiting.clear();

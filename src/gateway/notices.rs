@@ -14,18 +14,24 @@ use super::tally::count;
 use super::wire::Says;
 use crate::live::connect::Conn;
 use crate::live::names::{self, all};
-use crate::live::service::over_connections;
+use crate::live::service::{Left, over_connections, turning};
 use crate::live::streams::NOTIFY;
 use crate::live::wire::Refused;
+use crate::supervise::Progress;
 
 /// Takes until it is told to stop.
-pub(super) async fn run(hub: Arc<Hub>, stop: watch::Receiver<bool>) -> Result<(), String> {
+pub(super) async fn run(
+    hub: Arc<Hub>,
+    turns: Progress,
+    stop: watch::Receiver<bool>,
+) -> Result<(), String> {
     let link = hub.link.clone();
     over_connections(
         &link,
         stop,
         "refusals and notifications",
-        async |conn, stop| take(&hub, conn, stop).await,
+        &turns,
+        async |conn, stop| take(&hub, &turns, conn, stop).await,
     )
     .await
 }
@@ -33,9 +39,11 @@ pub(super) async fn run(hub: Arc<Hub>, stop: watch::Receiver<bool>) -> Result<()
 /// Over one connection. Returns whether it was told to stop.
 async fn take(
     hub: &Arc<Hub>,
+    turns: &Progress,
     conn: &Conn,
     stop: &mut watch::Receiver<bool>,
-) -> Result<bool, async_nats::SubscribeError> {
+) -> Result<bool, Left> {
+    let mut turning = turning();
     let mut refused = conn.client.subscribe(all::REFUSED).await?;
     let mut notices = conn.client.subscribe(all::NOTICES).await?;
     // What came while nobody listened is in the stream.
@@ -50,6 +58,7 @@ async fn take(
                 Some(message) => notice(hub, &message).await,
                 None => return Ok(false),
             },
+            _ = turning.tick() => turns.did(0),
             () = hub.link.lost(conn.epoch) => return Ok(false),
             _ = stop.wait_for(|s| *s) => return Ok(true),
         }

@@ -75,23 +75,24 @@ impl Gateway {
             nats.timeout,
         ));
         let (stop, stopped) = watch::channel(false);
-        let part = |name: &str, work: Box<dyn Fn() -> Work + Send + Sync>| {
+        let part = |name: &str, work: Box<dyn Fn(&Incarnation) -> Work + Send + Sync>| {
             let spec = ChildSpec {
                 name: format!("{NAME}/{name}"),
                 mailbox: 1,
                 max_restarts: MAX_RESTARTS,
                 ..ChildSpec::default()
             };
-            let made = move |i: &Incarnation| Ok(Service::new(work(), i));
+            let made = move |i: &Incarnation| Ok(Service::new(work(i), i));
             supervise::start(&arbiter.handle(), Arc::clone(tree), spec, made)
         };
         let answers = {
             let (hub, stopped) = (Arc::clone(&hub), stopped.clone());
             part(
                 "answers",
-                Box::new(move || {
+                Box::new(move |incarnation| {
                     let (hub, stopped) = (Arc::clone(&hub), stopped.clone());
-                    Box::pin(async move { hub.asks.listen(stopped).await })
+                    let turns = incarnation.progress.clone();
+                    Box::pin(async move { hub.asks.listen(&turns, stopped).await })
                 }),
             )
         };
@@ -99,7 +100,10 @@ impl Gateway {
             let (hub, stopped) = (Arc::clone(&hub), stopped.clone());
             part(
                 "users",
-                Box::new(move || Box::pin(notices::run(Arc::clone(&hub), stopped.clone()))),
+                Box::new(move |incarnation| {
+                    let turns = incarnation.progress.clone();
+                    Box::pin(notices::run(Arc::clone(&hub), turns, stopped.clone()))
+                }),
             )
         };
         let server = {
@@ -107,7 +111,7 @@ impl Gateway {
             let listener = Arc::new(Mutex::new(Some(listener)));
             part(
                 "server",
-                Box::new(move || {
+                Box::new(move |_| {
                     let first = listener
                         .lock()
                         .unwrap_or_else(PoisonError::into_inner)

@@ -39,10 +39,18 @@ const REQUESTS: usize = 8 * 1_024;
 const MAX_RESTARTS: u32 = 10;
 /// The window.
 const WITHIN: Duration = Duration::from_secs(60);
+/// A part that has work and does not get on for this long is made anew.
+pub(super) const STALL: Duration = Duration::from_secs(3);
 /// Nobody sends messages to these actors.
 const MAILBOX: usize = 1;
 /// What ending takes beyond the time for what is in hand: the last pull request must expire.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Makes a part's work for an incarnation of it.
+type Making = Box<dyn Fn(&Incarnation) -> Work + Send + Sync>;
+
+/// The steps of a part at which tests may make it fail.
+type Steps = &'static [&'static str];
 
 /// The live lane at work.
 pub struct LiveLane {
@@ -94,15 +102,19 @@ impl LiveLane {
             worker_pending: spec.inbox.worker_pending,
         });
         let (stop, stopped) = watch::channel(false);
-        let start = |arbiter: &Arbiter, part: &str, work: Box<dyn Fn() -> Work + Send + Sync>| {
-            let made = move |i: &Incarnation| Ok(Service::new(work(), i));
-            let handle = arbiter.handle();
-            supervise::start(&handle, Arc::clone(tree), child(part), made)
+        let start = |arbiter: &Arbiter, spec: ChildSpec, work: Making| {
+            let made = move |i: &Incarnation| Ok(Service::new(work(i), i));
+            supervise::start(&arbiter.handle(), Arc::clone(tree), spec, made)
+        };
+        let watched = |part: &str, steps: Steps| ChildSpec {
+            stall: Some(STALL),
+            steps,
+            ..child(part)
         };
         let recovery = {
             let (link, tally) = (link.clone(), Arc::clone(&status.tally));
             let (stop, never) = watch::channel(false);
-            let work = move || -> Work {
+            let work = move |_: &Incarnation| -> Work {
                 // It is ended by its supervisor alone, after the others.
                 let _stop = &stop;
                 Box::pin(recover::run(
@@ -111,14 +123,15 @@ impl LiveLane {
                     never.clone(),
                 ))
             };
-            start(&comments, "dead-letters", Box::new(work))
+            start(&comments, child("dead-letters"), Box::new(work))
         };
         let inbox = {
             let (spec, status) = (Arc::clone(spec), Arc::clone(&status));
             let (rooms, stopped) = (rooms.clone(), stopped.clone());
             let timeout = nats.timeout;
-            let work = move || -> Work {
+            let work = move |incarnation: &Incarnation| -> Work {
                 let env = inbox::Env::new(
+                    incarnation.clone(),
                     link.clone(),
                     rooms.clone(),
                     Arc::clone(&spec),
@@ -128,7 +141,7 @@ impl LiveLane {
                 );
                 Box::pin(inbox::run(env, stopped.clone()))
             };
-            start(&comments, "comments", Box::new(work))
+            start(&comments, watched("comments", inbox::STEPS), Box::new(work))
         };
         let requests = {
             let env = requests::Env {
@@ -138,8 +151,14 @@ impl LiveLane {
                 timeout: nats.timeout,
             };
             let stopped = stopped.clone();
-            let work = move || -> Work { Box::pin(requests::run(env.clone(), stopped.clone())) };
-            start(&crowd, "requests", Box::new(work))
+            let work = move |incarnation: &Incarnation| -> Work {
+                Box::pin(requests::run(
+                    env.clone(),
+                    incarnation.clone(),
+                    stopped.clone(),
+                ))
+            };
+            start(&crowd, watched("requests", requests::STEPS), Box::new(work))
         };
         let likes = {
             let env = receive::Env {
@@ -149,8 +168,14 @@ impl LiveLane {
                 load: Arc::clone(&status.load),
                 most: spec.likes.max_per_message,
             };
-            let work = move || -> Work { Box::pin(receive::run(env.clone(), stopped.clone())) };
-            start(&crowd, "likes", Box::new(work))
+            let work = move |incarnation: &Incarnation| -> Work {
+                Box::pin(receive::run(
+                    env.clone(),
+                    incarnation.clone(),
+                    stopped.clone(),
+                ))
+            };
+            start(&crowd, watched("likes", receive::STEPS), Box::new(work))
         };
         Self {
             status,

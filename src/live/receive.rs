@@ -14,9 +14,10 @@ use super::connect::{Conn, Link};
 use super::load::Load;
 use super::names::{self, Inbound, RoomId, UserId};
 use super::room::Rooms;
-use super::service::over_connections;
+use super::service::{Left, over_connections, turning};
 use super::tally::{Class, Outcome, Tally};
 use super::wire::{Like, Reason, Refused};
+use crate::supervise::Incarnation;
 
 /// The queue group of all workers: one of them gets each message.
 pub(super) const GROUP: &str = "workers";
@@ -32,10 +33,18 @@ pub(super) struct Env {
     pub most: u32,
 }
 
+/// The steps at which tests may make it fail.
+pub(super) const STEPS: &[&str] = &["receive"];
+
 /// Takes until it is told to stop.
-pub(super) async fn run(env: Env, stop: watch::Receiver<bool>) -> Result<(), String> {
-    over_connections(&env.link, stop, "likes", async |conn, stop| {
-        env.take(conn, stop).await
+pub(super) async fn run(
+    env: Env,
+    incarnation: Incarnation,
+    stop: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let turns = &incarnation.progress;
+    over_connections(&env.link, stop, "likes", turns, async |conn, stop| {
+        env.take(&incarnation, conn, stop).await
     })
     .await
 }
@@ -46,9 +55,11 @@ impl Env {
     /// Over one connection. Returns whether it was told to stop.
     async fn take(
         &self,
+        incarnation: &Incarnation,
         conn: &Conn,
         stop: &mut watch::Receiver<bool>,
-    ) -> Result<bool, async_nats::SubscribeError> {
+    ) -> Result<bool, Left> {
+        let mut turning = turning();
         let subscribe =
             |subject: &'static str| conn.client.queue_subscribe(subject, GROUP.to_owned());
         let mut likes: Subscriber = subscribe(names::all::LIKES).await?;
@@ -63,12 +74,14 @@ impl Env {
                 },
                 message = likes.next(), if more_likes => match message {
                     Some(message) => {
+                        incarnation.steps.pass("receive").await?;
                         if let Some((user, refused)) = self.like(&message) {
                             self.tell(conn, &user, &refused).await;
                         }
                     }
                     None => more_likes = false,
                 },
+                _ = turning.tick() => incarnation.progress.did(0),
                 () = self.link.lost(conn.epoch) => return Ok(stopping),
                 _ = stop.wait_for(|s| *s), if !stopping => {
                     stopping = true;

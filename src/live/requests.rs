@@ -18,9 +18,10 @@ use super::history;
 use super::names::{self, RoomId, UserId};
 use super::receive::GROUP;
 use super::room::Rooms;
-use super::service::over_connections;
+use super::service::{Left, over_connections, turning};
 use super::tally::{Class, Outcome, Receipt, Tally};
 use super::wire::{Reason, Refused};
+use crate::supervise::Incarnation;
 
 /// Requests under way in one worker: an answer takes a millisecond or two, and holds half a MiB at the most.
 const UNDER_WAY: usize = 64;
@@ -44,10 +45,18 @@ struct Asked {
     reply: async_nats::Subject,
 }
 
+/// The steps at which tests may make it fail.
+pub(super) const STEPS: &[&str] = &["receive"];
+
 /// Answers until it is told to stop, then what is under way.
-pub(super) async fn run(env: Env, stop: watch::Receiver<bool>) -> Result<(), String> {
-    over_connections(&env.link, stop, "requests", async |conn, stop| {
-        serve(&env, conn, stop).await
+pub(super) async fn run(
+    env: Env,
+    incarnation: Incarnation,
+    stop: watch::Receiver<bool>,
+) -> Result<(), String> {
+    let turns = &incarnation.progress;
+    over_connections(&env.link, stop, "requests", turns, async |conn, stop| {
+        serve(&env, &incarnation, conn, stop).await
     })
     .await
 }
@@ -55,9 +64,11 @@ pub(super) async fn run(env: Env, stop: watch::Receiver<bool>) -> Result<(), Str
 /// Over one connection. Returns whether it was told to stop.
 async fn serve(
     env: &Env,
+    incarnation: &Incarnation,
     conn: &Conn,
     stop: &mut watch::Receiver<bool>,
-) -> Result<bool, async_nats::SubscribeError> {
+) -> Result<bool, Left> {
+    let mut turning = turning();
     let subscribe = |subject: &'static str| conn.client.queue_subscribe(subject, GROUP.to_owned());
     let mut history = subscribe(names::all::HISTORY).await?;
     let mut ctl = subscribe(names::all::CTL).await?;
@@ -75,6 +86,10 @@ async fn serve(
                 more_history = message.is_some();
                 (Class::History, message)
             }
+            _ = turning.tick() => {
+                incarnation.progress.did(0);
+                continue;
+            }
             () = env.link.lost(conn.epoch) => return Ok(stopping),
             _ = stop.wait_for(|s| *s), if !stopping => {
                 stopping = true;
@@ -87,6 +102,7 @@ async fn serve(
         let Some(message) = message else {
             continue;
         };
+        incarnation.steps.pass("receive").await?;
         let receipt = env.tally.receive(class, 1);
         let Some(asked) = admit(env, conn, class, message).await else {
             receipt.resolve(Outcome::Refused);

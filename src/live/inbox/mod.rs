@@ -46,6 +46,7 @@ use super::trouble::Trouble;
 use super::wire::Entry;
 use crate::config::LiveSpec;
 use crate::retry::{Because, Delays};
+use crate::supervise::Incarnation;
 
 /// How often the load is looked at and the server told of what takes long. It is also how late a lost pull
 /// request is noticed.
@@ -53,8 +54,12 @@ const TICK: Duration = Duration::from_millis(25);
 /// A connection that lived for less than this is no success: the next attempt waits longer.
 const LIVED: Duration = Duration::from_secs(5);
 
+/// The steps at which tests may make it fail.
+pub(super) const STEPS: &[&str] = &["receive", "decide", "finish"];
+
 /// What the comments' way needs.
 pub(super) struct Env {
+    incarnation: Incarnation,
     pub link: Link,
     pub outbox: Outbox,
     pub rooms: Rooms,
@@ -102,6 +107,7 @@ struct Inbox {
 impl Env {
     /// For a worker over this connection.
     pub(super) fn new(
+        incarnation: Incarnation,
         link: Link,
         rooms: Rooms,
         spec: Arc<LiveSpec>,
@@ -110,6 +116,7 @@ impl Env {
         drain: Duration,
     ) -> Self {
         Self {
+            incarnation,
             outbox: Outbox::new(link.clone()),
             seen: Seen::new(link.clone(), Arc::clone(&spec), timeout),
             link,
@@ -120,6 +127,15 @@ impl Env {
             trouble: Arc::clone(&status.trouble),
             drain,
         }
+    }
+
+    /// Work on one comment, which may fail at `step` where that is planned, and stands still if it does not get past
+    /// it. Beyond it, everything that is waited for has a limit of its own.
+    async fn work<T>(&self, step: &'static str, work: impl Future<Output = T>) -> Option<T> {
+        let progress = self.incarnation.progress.activity(step);
+        progress.has_work(true);
+        self.incarnation.steps.pass(step).await.ok()?;
+        Some(progress.wait("a server or a room", work).await)
     }
 }
 
@@ -141,6 +157,11 @@ pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(),
     let mut opening = Box::pin(open(Rc::clone(&inbox.env), Duration::ZERO));
     let mut session: Option<Session> = None;
     let mut deadline: Option<Instant> = None;
+    let Incarnation {
+        progress, steps, ..
+    } = inbox.env.incarnation.clone();
+    // It turns for as long as it lives, whether comments come or not.
+    progress.has_work(true);
     loop {
         match (deadline, &session) {
             (Some(at), _) if inbox.at_rest() || Instant::now() >= at => break,
@@ -152,6 +173,7 @@ pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(),
         tokio::select! {
             biased;
             due = tick.tick() => {
+                progress.did(0);
                 let lag = due.elapsed();
                 let held = inbox.in_hand.len() as u64;
                 inbox.env.load.note(&mut judge, lag, held, inbox.behind);
@@ -161,6 +183,7 @@ pub(super) async fn run(env: Env, mut stop: watch::Receiver<bool>) -> Result<(),
                 inbox.step(step, session.as_ref()).await;
             }
             message = next(&mut session), if session.is_some() => {
+                steps.pass("receive").await.map_err(|planned| planned.to_string())?;
                 over = match (message, &session) {
                     (Some(message), Some(open)) => inbox.message(message, open),
                     (None, _) | (_, None) => true,
@@ -323,8 +346,10 @@ impl Inbox {
             Some(_) | None => None,
         };
         self.works.push(Box::pin(async move {
-            let decision = verdict::decide(&env, &held).await;
-            Step::Decided(Box::new((place, held, decision)))
+            match env.work("decide", verdict::decide(&env, &held)).await {
+                Some(decision) => Step::Decided(Box::new((place, held, decision))),
+                None => Step::Finished,
+            }
         }));
     }
 
@@ -364,7 +389,9 @@ impl Inbox {
         };
         let env = Rc::clone(&self.env);
         self.works.push(Box::pin(async move {
-            verdict::finish(&env, held, decision, sent).await;
+            // Where that is planned, the comment is let go as if its worker had died here.
+            env.work("finish", verdict::finish(&env, held, decision, sent))
+                .await;
             Step::Finished
         }));
     }

@@ -16,6 +16,7 @@
 
 mod actor;
 mod keeper;
+mod parts;
 mod state;
 mod stats;
 mod table;

@@ -10,6 +10,7 @@ use actix::ArbiterHandle;
 use super::RoomsError;
 use super::actor::RoomActor;
 use super::state::{Room, Shared};
+use crate::live::lane::STALL;
 use crate::live::names::RoomId;
 use crate::supervise::{self, Child, ChildSpec, Strategy, Supervisor, SupervisorSpec, Tree};
 
@@ -109,6 +110,8 @@ impl Table {
             mailbox: places as usize + 1,
             max_restarts: RESTARTS,
             within: Duration::from_secs(60),
+            stall: Some(STALL),
+            steps: RoomActor::STEPS,
             ..ChildSpec::default()
         };
         let arbiter = &self.arbiters[number as usize % self.arbiters.len()];
@@ -121,7 +124,7 @@ impl Table {
                 Ok(RoomActor::new(
                     Arc::clone(&shared),
                     Arc::clone(&room),
-                    incarnation.exit.clone(),
+                    incarnation.clone(),
                 ))
             }
         };

@@ -1,5 +1,6 @@
 //! The live lane on real NATS servers, one for each test.
 
+mod actors;
 mod comments;
 mod dead;
 mod faults;

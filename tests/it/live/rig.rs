@@ -281,7 +281,16 @@ impl Kept {
 
 impl Worker {
     pub fn start(url: &str, spec: &LiveSpec) -> Self {
-        let tree = Arc::new(Tree::default());
+        Self::start_in(Tree::default(), url, spec)
+    }
+
+    /// One whose actors can be made to fail.
+    pub fn with_chaos(url: &str, spec: &LiveSpec) -> Self {
+        Self::start_in(Tree::with_chaos(), url, spec)
+    }
+
+    fn start_in(tree: Tree, url: &str, spec: &LiveSpec) -> Self {
+        let tree = Arc::new(tree);
         let live = Live::start(&settings(url), &Arc::new(spec.clone()), &tree);
         Self {
             live: live.expect("a lane"),
@@ -293,19 +302,30 @@ impl Worker {
         self.live.status()
     }
 
+    pub fn tree(&self) -> &Arc<Tree> {
+        &self.tree
+    }
+
     pub fn count(&self, class: Class) -> Snapshot {
         self.status().tally.snapshot(class)
     }
 
     /// Ends it in order, and returns what it counted. Every class adds up.
     pub async fn stop(self) -> BTreeMap<&'static str, Snapshot> {
-        let tally = Arc::clone(&self.status().tally);
-        self.live.stop().await;
-        let restarts: Vec<_> = self.tree.children().iter().map(|c| c.restarts()).collect();
+        let tree = Arc::clone(&self.tree);
+        let counts = self.stop_after_failures().await;
+        let restarts: Vec<_> = tree.children().iter().map(|c| c.restarts()).collect();
         assert!(
             restarts.iter().all(|n| *n == 0),
             "a part failed: {restarts:?}"
         );
+        counts
+    }
+
+    /// The same where parts were made to fail.
+    pub async fn stop_after_failures(self) -> BTreeMap<&'static str, Snapshot> {
+        let tally = Arc::clone(&self.status().tally);
+        self.live.stop().await;
         let all = Class::ALL.map(|c| (c.name(), tally.snapshot(c)));
         for (class, counts) in &all {
             assert_eq!(counts.pending(), 0, "{class}: {counts:?}");
