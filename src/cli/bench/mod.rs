@@ -6,8 +6,10 @@
 //! with other things, since that is in every figure.
 
 mod bare;
+mod benthos;
 mod child;
 mod gateway;
+mod latency;
 mod live;
 mod produce;
 mod records;
@@ -39,6 +41,9 @@ enum What {
     /// The lane of `sync`, in the process that is measured
     #[command(hide = true)]
     Lane(child::Args),
+    /// The lane of `sync --rate`, in the process that is measured
+    #[command(hide = true)]
+    TimedLane(latency::ChildArgs),
 }
 
 /// Runs the bench that was asked for.
@@ -49,5 +54,6 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Gateway(args) => gateway::run(args),
         What::Produce(args) => produce::run(args),
         What::Lane(args) => child::run(args),
+        What::TimedLane(args) => latency::run_child(args),
     }
 }

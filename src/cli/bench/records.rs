@@ -5,6 +5,7 @@
 //! a text that fills the record up to the size that was asked for.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use anyhow::ensure;
 
@@ -47,21 +48,62 @@ const WORDS: [&str; 12] = [
 const BEGIN_MS: u64 = 1_795_305_600_000;
 
 /// A run of records.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Records {
     events: u64,
-    keys: u64,
+    keys: Keys,
     bytes: usize,
+}
+
+/// Which row each record changes.
+#[derive(Debug, Clone)]
+pub(super) enum Keys {
+    /// One of so many, each as likely.
+    Uniform(u64),
+    /// One of many, the n-th of them with a probability in proportion to `1 / n^exponent`: the sums of the
+    /// probabilities up to each, not normalized.
+    Zipf(Arc<[f64]>),
+    /// The next one: no row is changed twice.
+    Sequence,
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// `keys` rows by Zipf's law. A table of 8 bytes a row.
+    pub(super) fn zipf(keys: u64, exponent: f64) -> Self {
+        let mut sum = 0.0;
+        let sums = (1..=keys).map(|rank| {
+            sum += (rank as f64).powf(-exponent);
+            sum
+        });
+        Self::Zipf(sums.collect())
+    }
+
+    /// The row that record `n` changes, from 1.
+    fn pick(&self, n: u64, rng: &mut Rng) -> u64 {
+        match self {
+            Self::Uniform(keys) => rng.below(*keys) + 1,
+            Self::Zipf(sums) => {
+                // 53 bits are what an f64 holds.
+                let part = (rng.bits() >> 11) as f64 / (1_u64 << 53) as f64;
+                let at = part * sums.last().copied().unwrap_or_default();
+                let rank = sums.partition_point(|sum| *sum <= at);
+                rank.min(sums.len().saturating_sub(1)) as u64 + 1
+            }
+            Self::Sequence => n + 1,
+        }
+    }
 }
 
 // === impl Records ===
 
 impl Records {
-    /// `events` updates over `keys` rows, uniformly, each value of `bytes`.
+    /// `events` updates of these rows, each value of `bytes`.
     ///
     /// # Errors
     /// Where a row does not fit into so few bytes.
-    pub(super) fn new(events: u64, keys: u64, bytes: usize) -> anyhow::Result<Self> {
+    pub(super) fn new(events: u64, keys: Keys, bytes: usize) -> anyhow::Result<Self> {
         let records = Self {
             events,
             keys,
@@ -88,7 +130,7 @@ impl Records {
     /// Replaces `key` and `value` by those of record `n`.
     pub(super) fn write(&self, n: u64, key: &mut Vec<u8>, value: &mut Vec<u8>) {
         let mut rng = Rng::new(n.wrapping_mul(0x9e37_79b9_97f4_a7c5));
-        let id = rng.below(self.keys) + 1;
+        let id = self.keys.pick(n, &mut rng);
         key.clear();
         value.clear();
         // Writing into memory cannot fail.
@@ -153,7 +195,7 @@ mod tests {
 
     #[test]
     fn records_are_json_of_the_size_asked_for_and_the_same_each_time() {
-        let records = Records::new(2_000_000, 200_000, 750).unwrap();
+        let records = Records::new(2_000_000, Keys::Uniform(200_000), 750).unwrap();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for n in [0, 1, 77, 1_999_999] {
             records.write(n, &mut key, &mut value);
@@ -170,7 +212,21 @@ mod tests {
 
     #[test]
     fn too_few_bytes_are_refused_with_what_would_do() {
-        let why = Records::new(10, 10, 300).unwrap_err().to_string();
+        let why = Records::new(10, Keys::Uniform(10), 300).unwrap_err().to_string();
         assert!(why.contains("--bytes"), "{why}");
+    }
+
+    #[test]
+    fn by_zipfs_law_the_second_row_is_changed_half_as_often_as_the_first() {
+        let keys = Keys::zipf(1_000, 1.0);
+        let mut counts = vec![0_u32; 1_001];
+        for n in 0..100_000 {
+            counts[usize::try_from(keys.pick(n, &mut Rng::new(n))).unwrap()] += 1;
+        }
+        assert_eq!(counts[0], 0);
+        let ratio = f64::from(counts[2]) / f64::from(counts[1]);
+        assert!((0.45..0.55).contains(&ratio), "{ratio}");
+        // 1 / (1 + 1/2 + … + 1/1000)
+        assert!((12_900..13_900).contains(&counts[1]), "{}", counts[1]);
     }
 }
