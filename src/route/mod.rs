@@ -3,7 +3,7 @@
 
 mod chunk;
 
-pub use chunk::{Chunk, Deliver, RECORD_OVERHEAD};
+pub use chunk::{Chunk, Deliver, RECORD_OVERHEAD, Spare};
 
 use std::hash::Hasher;
 use std::sync::Arc;
@@ -19,6 +19,9 @@ const CHUNK_RECORDS: usize = 500;
 /// Bytes in a chunk at the most, unless one record is larger: a small part of the default budget, so that
 /// memory comes back in small steps.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// What a full chunk's arena may take: a chunk is full once it is past [`CHUNK_BYTES`], and most records are smaller than
+/// the difference.
+const CHUNK_ARENA: usize = CHUNK_BYTES + 16 * 1024;
 
 /// Why a chunk did not reach its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +32,7 @@ pub struct WorkerGone(pub usize);
 pub struct Router {
     workers: Vec<Post<Deliver>>,
     open: Vec<Option<Chunk>>,
+    spare: Arc<Spare>,
     ledger: Arc<Ledger>,
     budget: Arc<Budget>,
 }
@@ -53,6 +57,8 @@ impl Router {
         Self {
             open: workers.iter().map(|_| None).collect(),
             workers,
+            // As many as the budget has room for when they are full.
+            spare: Spare::new((budget.limit() / CHUNK_BYTES).max(1), CHUNK_ARENA),
             ledger,
             budget,
         }
@@ -66,7 +72,10 @@ impl Router {
         };
         if open.is_none() {
             match self.budget.chunk() {
-                Some(permit) => *open = Some(Chunk::new(Arc::clone(&self.ledger), permit)),
+                Some(permit) => {
+                    let ledger = Arc::clone(&self.ledger);
+                    *open = Some(Chunk::new(ledger, permit, &self.spare));
+                }
                 None => return false,
             }
         }
@@ -88,7 +97,7 @@ impl Router {
             incoming.timestamp_ms,
             incoming.key,
             incoming.value,
-            |arena| arena.extend_from_slice(incoming.headers),
+            incoming.headers,
         );
         if chunk.len() >= CHUNK_RECORDS || chunk.bytes() >= CHUNK_BYTES {
             self.send(worker)?;
