@@ -5,10 +5,11 @@ mod chunk;
 
 pub use chunk::{Chunk, Deliver, RECORD_OVERHEAD, Spare};
 
-use std::hash::Hasher;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use actix::prelude::SendError;
+use hashbrown::DefaultHashBuilder;
 
 use crate::commit::{Claim, Ledger};
 use crate::source::Budget;
@@ -32,6 +33,9 @@ pub struct WorkerGone(pub usize);
 pub struct Router {
     workers: Vec<Post<Deliver>>,
     open: Vec<Option<Chunk>>,
+    /// The worker of the record for which room was made last.
+    reserved: usize,
+    hasher: DefaultHashBuilder,
     spare: Arc<Spare>,
     ledger: Arc<Ledger>,
     budget: Arc<Budget>,
@@ -57,6 +61,8 @@ impl Router {
         Self {
             open: workers.iter().map(|_| None).collect(),
             workers,
+            reserved: 0,
+            hasher: DefaultHashBuilder::default(),
             // As many as the budget has room for when they are full.
             spare: Spare::new((budget.limit() / CHUNK_BYTES).max(1), CHUNK_ARENA),
             ledger,
@@ -66,8 +72,8 @@ impl Router {
 
     /// Makes room for a record; `false` where the budget has none.
     pub fn reserve(&mut self, incoming: &Incoming<'_>) -> bool {
-        let worker = self.worker_of(incoming.key);
-        let Some(open) = self.open.get_mut(worker) else {
+        self.reserved = self.worker_of(incoming.key);
+        let Some(open) = self.open.get_mut(self.reserved) else {
             return false;
         };
         if open.is_none() {
@@ -82,12 +88,12 @@ impl Router {
         open.as_mut().is_some_and(|c| c.reserve(incoming.size()))
     }
 
-    /// Adds a record for which room was made, and sends its chunk if that is full now.
+    /// Adds the record for which room was made last, and sends its chunk if that is full now.
     ///
     /// # Errors
     /// [`WorkerGone`] where the worker's mailbox is closed; the chunk's records are rewound.
     pub fn push(&mut self, claim: Claim, incoming: &Incoming<'_>) -> Result<(), WorkerGone> {
-        let worker = self.worker_of(incoming.key);
+        let worker = self.reserved;
         let Some(Some(chunk)) = self.open.get_mut(worker) else {
             self.ledger.dropped([claim]);
             return Ok(());
@@ -135,10 +141,9 @@ impl Router {
     }
 
     fn worker_of(&self, key: Option<&[u8]>) -> usize {
-        let mut hasher = std::hash::DefaultHasher::new();
-        hasher.write(key.unwrap_or_default());
+        let hash = self.hasher.hash_one(key.unwrap_or_default());
         let n = self.workers.len().max(1) as u64;
-        usize::try_from(hasher.finish() % n).unwrap_or(0)
+        usize::try_from(hash % n).unwrap_or(0)
     }
 }
 

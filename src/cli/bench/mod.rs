@@ -14,6 +14,7 @@ mod live;
 mod produce;
 mod records;
 mod report;
+mod scale;
 mod specs;
 mod stack;
 mod sync;
@@ -32,6 +33,8 @@ pub(super) struct Args {
 enum What {
     /// Drain a preloaded topic into Elasticsearch and Redis, and compare with bare clients
     Sync(sync::Args),
+    /// Repeat `sync` with other workers, partitions, documents and rows, and say what an event costs
+    Scale(scale::Args),
     /// Send comments and likes into live rooms at a fixed rate, and measure when viewers see them
     Live(live::Args),
     /// Show comments to browsers' sockets and notify their users at fixed rates, and measure when, and at what cost
@@ -50,6 +53,7 @@ enum What {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Sync(args) => sync::run(args),
+        What::Scale(args) => scale::run(args),
         What::Live(args) => live::run(args),
         What::Gateway(args) => gateway::run(args),
         What::Produce(args) => produce::run(args),

@@ -10,6 +10,9 @@ use super::benthos::Benthos;
 use super::child::{Drain, Drained, Moment};
 use super::specs::Sinks;
 
+/// What is to be known of any of these figures.
+pub(super) const SHARED: &str = "\nServers and lane share this machine's processors with everything else that runs on it.\n";
+
 /// Seconds below which a drain is too short to be looked at in quarters.
 const SHORT: usize = 8;
 
@@ -54,7 +57,7 @@ impl Measured {
     }
 
     /// Events a second of each branch, from the first record to the last resolution of them all.
-    fn together(&self) -> f64 {
+    pub(super) fn together(&self) -> f64 {
         self.rate(self.lane.seconds)
     }
 
@@ -72,9 +75,14 @@ impl Measured {
     }
 
     /// CPU seconds of the process for a million events of one branch.
-    fn cpu_per_million(&self) -> f64 {
+    pub(super) fn cpu_per_million(&self) -> f64 {
         let events = self.events as f64 * self.lane.branches.len().max(1) as f64;
         self.lane.cpu_s * 1e6 / events
+    }
+
+    /// The most resident memory of the process, in MiB.
+    pub(super) fn rss_mb(&self) -> f64 {
+        self.lane.rss_mb
     }
 
     fn value(&self) -> Value {

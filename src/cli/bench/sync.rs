@@ -79,6 +79,30 @@ pub(super) struct Args {
     pub(super) instance: String,
 }
 
+// === impl Args ===
+
+impl Args {
+    /// Each branch alone over so many events, without the limit; everything else as by default.
+    pub(super) fn plain(instance: &str, events: u64) -> Self {
+        Self {
+            events,
+            keys: 200_000,
+            zipf: None,
+            bytes: 750,
+            partitions: 8,
+            workers: None,
+            sinks: vec![Sinks::Elasticsearch, Sinks::Redis],
+            no_limit: true,
+            benthos: None,
+            rate: None,
+            length: Duration::ZERO,
+            json: false,
+            keep: false,
+            instance: instance.to_owned(),
+        }
+    }
+}
+
 fn exponent(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(exponent) if (0.1..=3.0).contains(&exponent) => Ok(exponent),

@@ -8,6 +8,7 @@ use crate::commit::Ledger;
 use crate::config::{DocumentSpec, Format, Reading, TopicSpec};
 use crate::decode::DebeziumJson;
 use crate::event::{Epoch, Position};
+use crate::route::Spare;
 use crate::source::Budget;
 use crate::transform::IdTemplate;
 

@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail, ensure};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::timed::{Schedule, Seen, TimedHub};
 use super::{Latencies, READY};
@@ -76,11 +75,11 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Latencies>> {
     let branches: Vec<Arc<Branch>> = running.iter().map(|r| Arc::clone(&r.0.branch)).collect();
     until(&branches, "getting ready", has_its_partitions).await?;
     println!("{READY}");
-    let mut begin = String::new();
-    BufReader::new(tokio::io::stdin())
-        .read_line(&mut begin)
-        .await?;
-    let begin = begin.trim().parse().context("no beginning")?;
+    let read = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    });
+    let begin = read.await??.trim().parse().context("no beginning")?;
     schedule.begin_us.store(begin, Ordering::Relaxed);
     let events = args.events;
     until(&branches, "writing", |b| resolved(b) >= events).await?;
