@@ -230,7 +230,10 @@ mod tests {
         assert_eq!(again.len(), 2);
         assert_eq!(again.held.arena.capacity(), 10_000);
         let (_, record) = again.get(1).unwrap();
-        assert_eq!((record.key, record.value.unwrap().len()), (Some(&b"k"[..]), 800));
+        assert_eq!(
+            (record.key, record.value.unwrap().len()),
+            (Some(&b"k"[..]), 800)
+        );
         // A second one is not kept beside it, nor one that had to be larger.
         let other = chunk(&spare, 1, 20_000);
         assert_eq!(other.held.arena.capacity(), 20_002);
@@ -242,7 +245,10 @@ mod tests {
     fn null_and_empty_stay_apart() {
         let spare = Spare::new(1, 100);
         let mut chunk = chunk(&spare, 0, 0);
-        let claim = chunk.ledger.take(Position { partition: 0, offset: 9 });
+        let claim = chunk.ledger.take(Position {
+            partition: 0,
+            offset: 9,
+        });
         let claim = claim.unwrap().unwrap();
         chunk.push(claim, 0, None, Some(b""), b"");
         let (_, record) = chunk.get(0).unwrap();

@@ -104,7 +104,10 @@ impl Projection {
         loop {
             let expected = plan.expected().and_then(|member| members.value_of(member));
             let (column, value) = match expected {
-                Some(value) => (plan.take_expected()?, value.map_err(|_| broken(&row.object))?),
+                Some(value) => (
+                    plan.take_expected()?,
+                    value.map_err(|_| broken(&row.object))?,
+                ),
                 None => match members.next().map_err(|_| broken(&row.object))? {
                     Some((name, value)) => (plan.next(name, &self.rules)?, value),
                     None => break,

@@ -239,7 +239,9 @@ mod tests {
 
     #[test]
     fn too_few_bytes_are_refused_with_what_would_do() {
-        let why = Records::new(10, Keys::Uniform(10), 300).unwrap_err().to_string();
+        let why = Records::new(10, Keys::Uniform(10), 300)
+            .unwrap_err()
+            .to_string();
         assert!(why.contains("--bytes"), "{why}");
     }
 

@@ -11,7 +11,8 @@ use super::child::{Drain, Drained, Moment};
 use super::specs::Sinks;
 
 /// What is to be known of any of these figures.
-pub(super) const SHARED: &str = "\nServers and lane share this machine's processors with everything else that runs on it.\n";
+pub(super) const SHARED: &str =
+    "\nServers and lane share this machine's processors with everything else that runs on it.\n";
 
 /// Seconds below which a drain is too short to be looked at in quarters.
 const SHORT: usize = 8;
@@ -239,7 +240,10 @@ pub(super) fn text(run: &Run) -> String {
             "-"
         );
         if let Some(times) = times(run, peer) {
-            let _ = writeln!(out, "    the Elasticsearch branch was {times:.1} times as fast");
+            let _ = writeln!(
+                out,
+                "    the Elasticsearch branch was {times:.1} times as fast"
+            );
         }
     }
     for m in all {

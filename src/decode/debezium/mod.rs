@@ -73,12 +73,15 @@ impl Decoder for DebeziumJson {
         let source = envelope.source.position();
         match op {
             "c" | "u" | "r" => {
-                let object = envelope.after.filter(|text| is_object(text)).ok_or_else(|| {
-                    DecodeError::new(
-                        Reason::Envelope,
-                        format!("an event with op `{op}` has no row in `after`"),
-                    )
-                })?;
+                let object = envelope
+                    .after
+                    .filter(|text| is_object(text))
+                    .ok_or_else(|| {
+                        DecodeError::new(
+                            Reason::Envelope,
+                            format!("an event with op `{op}` has no row in `after`"),
+                        )
+                    })?;
                 Ok(Changes::One(Change {
                     op: Op::Upsert,
                     key: self.key(record)?,

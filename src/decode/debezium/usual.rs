@@ -108,10 +108,7 @@ impl<'a> Scan<'a> {
 
     /// Calls `each` for every member of an object, at its value and with its name, which has no escapes.
     #[inline]
-    fn members(
-        &mut self,
-        mut each: impl FnMut(&mut Self, &'a str) -> Option<()>,
-    ) -> Option<()> {
+    fn members(&mut self, mut each: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
         self.space();
         self.expect(b'{')?;
         self.space();
@@ -377,7 +374,13 @@ mod tests {
     #[test]
     fn a_plain_key_is_one_that_no_wrapper_is_around() {
         assert!(is_plain_key(r#"{"id":7}"#));
-        for text in [r#"{"payload":{"id":7}}"#, r#" {"id":7}"#, r#"{"id":7} "#, "7", ""] {
+        for text in [
+            r#"{"payload":{"id":7}}"#,
+            r#" {"id":7}"#,
+            r#"{"id":7} "#,
+            "7",
+            "",
+        ] {
             assert!(!is_plain_key(text), "{text}");
         }
     }

@@ -112,7 +112,11 @@ impl Sink for TimedSink {
                 };
                 // An id is the row's number, a key of Redis ends in it.
                 let row = batch.id(write).rsplit(':').next().unwrap_or_default();
-                if let Some(since) = row.parse().ok().and_then(|n| self.schedule.since(n, now_us)) {
+                if let Some(since) = row
+                    .parse()
+                    .ok()
+                    .and_then(|n| self.schedule.since(n, now_us))
+                {
                     seen.saturating_record(since);
                 }
             }

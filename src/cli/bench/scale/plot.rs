@@ -82,7 +82,10 @@ fn panel(out: &mut String, points: &[Point], by: By, values: &[u32], left: f64, 
             if let Some(point) = point {
                 let (x, y) = (x(at), y(point.cpu_us));
                 let _ = write!(line, "{x:.1},{y:.1} ");
-                let _ = writeln!(out, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>");
+                let _ = writeln!(
+                    out,
+                    "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3\" fill=\"{colour}\"/>"
+                );
             }
         }
         let _ = writeln!(
@@ -107,7 +110,11 @@ mod tests {
             cpu_us,
             rss_mb: 1.0,
         };
-        let drawn = svg(&[point(1, "Redis", 3.0), point(2, "Redis", 5.0), point(4, "Elasticsearch", 4.0)]);
+        let drawn = svg(&[
+            point(1, "Redis", 3.0),
+            point(2, "Redis", 5.0),
+            point(4, "Elasticsearch", 4.0),
+        ]);
         assert_eq!(drawn.matches("<circle").count(), 3);
         // The grid ends at the next round number.
         assert!(drawn.contains(">6.0</text>"), "{drawn}");
