@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::Value;
 use tokio::process::Command;
+use tokio::time::timeout;
 
 use super::child::{cpu_seconds_of, peak_mib_of};
 use super::records::INDEX;
@@ -105,8 +106,11 @@ pub(super) async fn drain(
         cpu_s: cpu_seconds_of(&pid.to_string())?,
         rss_mb: peak_mib_of(&pid.to_string())?,
     };
-    // It would go on waiting for more.
-    child.kill().await?;
+    // It would go on waiting for more. Asked to end, it leaves its consumer group, which could not be removed before.
+    let asked = Command::new("kill").arg(pid.to_string()).status().await?;
+    if !asked.success() || timeout(PATIENCE, child.wait()).await.is_err() {
+        child.kill().await?;
+    }
     let removed = client
         .request(Method::DELETE, format!("{url}/{index}"))
         .send()

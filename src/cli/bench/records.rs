@@ -48,7 +48,7 @@ const WORDS: [&str; 12] = [
     "baby", "sleeps", "early", "milk", "喜欢", "music", "travel", "读书", "coffee", "running",
     "photos", "garden",
 ];
-/// When the first change was made, in milliseconds since 1970: 2026-11-22.
+/// When the first change was made by default, in milliseconds since 1970: 2026-11-22.
 const BEGIN_MS: u64 = 1_795_305_600_000;
 
 /// A run of records.
@@ -57,6 +57,8 @@ pub(super) struct Records {
     events: u64,
     keys: Keys,
     bytes: usize,
+    /// When the first change was made, in milliseconds since 1970.
+    begin_ms: u64,
 }
 
 /// Which row each record changes.
@@ -112,6 +114,7 @@ impl Records {
             events,
             keys,
             bytes,
+            begin_ms: BEGIN_MS,
         };
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for n in 0..events.min(1_000) {
@@ -124,6 +127,15 @@ impl Records {
             );
         }
         Ok(records)
+    }
+
+    /// The same, the first change made now: the lane alarms an operator of changes that are days old.
+    pub(super) fn from_now(self) -> Self {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Self {
+            begin_ms: u64::try_from(now.as_millis()).unwrap_or(BEGIN_MS),
+            ..self
+        }
     }
 
     /// How many.
@@ -143,7 +155,7 @@ impl Records {
     }
 
     fn row(&self, n: u64, id: u64, rng: &mut Rng, out: &mut Vec<u8>) -> std::io::Result<()> {
-        let ms = BEGIN_MS + n;
+        let ms = self.begin_ms + n;
         if self.bytes < FEW_COLUMNS {
             write!(
                 out,

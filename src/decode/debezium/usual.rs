@@ -184,7 +184,7 @@ impl<'a> Scan<'a> {
     #[inline]
     fn plain(&mut self) -> Option<&'a str> {
         let start = self.at;
-        self.to_special();
+        self.pass_ordinary();
         let text = self.text.get(start..self.at)?;
         self.expect(b'"')?;
         Some(text)
@@ -280,7 +280,7 @@ impl<'a> Scan<'a> {
     #[inline]
     fn string(&mut self) -> Option<()> {
         loop {
-            self.to_special();
+            self.pass_ordinary();
             let byte = self.peek()?;
             self.at += 1;
             match byte {
@@ -306,9 +306,9 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Goes on to a quote, a backslash, a control character or the end.
+    /// Passes over everything up to a quote, a backslash, a control character or the end.
     #[inline]
-    fn to_special(&mut self) {
+    fn pass_ordinary(&mut self) {
         self.at = to_special(self.text.as_bytes(), self.at);
     }
 }
