@@ -130,7 +130,7 @@ impl Records {
     }
 
     /// The same, the first change made now: the lane alarms an operator of changes that are days old.
-    pub(super) fn from_now(self) -> Self {
+    pub(super) fn made_now(self) -> Self {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         Self {
             begin_ms: u64::try_from(now.as_millis()).unwrap_or(BEGIN_MS),

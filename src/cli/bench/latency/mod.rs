@@ -77,7 +77,7 @@ pub(super) async fn measure(
 ) -> anyhow::Result<Measured> {
     let end = WARM_UP + length;
     let events = (end.as_secs_f64() * f64::from(rate)) as u64;
-    let records = Records::new(events, Keys::Sequence, bytes)?.from_now();
+    let records = Records::new(events, Keys::Sequence, bytes)?.made_now();
     let program = std::env::current_exe().context("this program's own file is not known")?;
     let mut child = Command::new(program)
         .args(["bench", "timed-lane", "--pipeline"])
