@@ -71,7 +71,7 @@ pub struct SinkSpec {
     pub horizon: Duration,
     /// Worker actors, 1 to 64, each on a thread of its own.
     pub workers: usize,
-    /// Requests that one worker keeps in flight, 1 to 64.
+    /// Requests that one worker keeps in flight at the most, 1 to 64.
     pub in_flight: usize,
     /// The most documents in one request.
     pub batch_documents: usize,

@@ -20,6 +20,7 @@ use std::sync::Arc;
 pub use avro::{AvroSchema, Unfit, columns as avro_columns, unreadable};
 pub use canal::CanalJson;
 pub use debezium::{DebeziumAvro, DebeziumJson};
+pub(crate) use json::to_special;
 pub use maxwell::MaxwellJson;
 pub use plain::{AvroEvents, JsonEvents, fingerprint};
 pub use schemas::{SchemaId, Schemas};

@@ -59,7 +59,7 @@ pub struct Receipt(oneshot::Receiver<Result<Acked, KafkaError>>);
 /// Writes records: in order for each partition, each once, acknowledged by all in-sync replicas.
 pub struct Producer {
     config: ClientConfig,
-    /// There until the drop.
+    /// There from the first record on, at the latest, until the drop.
     client: Mutex<Option<Arc<Client>>>,
     room: Arc<Room>,
 }
@@ -119,9 +119,22 @@ impl Producer {
     /// # Errors
     /// Where the settings make no client.
     pub fn new(kafka: &KafkaSettings, limits: Limits) -> Result<Self, KafkaError> {
+        let producer = Self::when_needed(kafka, limits)?;
+        producer.client()?;
+        Ok(producer)
+    }
+
+    /// A producer that reaches for the brokers at its first record: until then it has no threads and no connections. A
+    /// client that has nothing to do takes a hundredth of a processor, since rdkafka's polling spins for the last
+    /// millisecond of every 100.
+    ///
+    /// # Errors
+    /// As [`Producer::new`].
+    pub fn when_needed(kafka: &KafkaSettings, limits: Limits) -> Result<Self, KafkaError> {
         let config = producer_config(kafka, limits.linger, limits.delivery);
+        config.create_native_config()?;
         Ok(Self {
-            client: Mutex::new(Some(Arc::new(client(&config)?))),
+            client: Mutex::default(),
             config,
             room: Room::new(limits.bytes, limits.records),
         })
@@ -189,8 +202,12 @@ impl Producer {
     }
 
     fn client(&self) -> Result<Arc<Client>, KafkaError> {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
-        client.clone().ok_or(KafkaError::Canceled)
+        let mut present = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = &*present {
+            return Ok(Arc::clone(client));
+        }
+        let made = Arc::new(client(&self.config)?);
+        Ok(Arc::clone(present.insert(made)))
     }
 
     /// An idempotent producer that met what it cannot mend (its records' sequence is broken) is at an end: all

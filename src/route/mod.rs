@@ -3,12 +3,13 @@
 
 mod chunk;
 
-pub use chunk::{Chunk, Deliver, RECORD_OVERHEAD};
+pub use chunk::{Chunk, Deliver, RECORD_OVERHEAD, Spare};
 
-use std::hash::Hasher;
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use actix::prelude::SendError;
+use hashbrown::DefaultHashBuilder;
 
 use crate::commit::{Claim, Ledger};
 use crate::source::Budget;
@@ -19,6 +20,9 @@ const CHUNK_RECORDS: usize = 500;
 /// Bytes in a chunk at the most, unless one record is larger: a small part of the default budget, so that
 /// memory comes back in small steps.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// What a full chunk's arena may take: a chunk is full once it is past [`CHUNK_BYTES`], and most records are smaller than
+/// the difference.
+const CHUNK_ARENA: usize = CHUNK_BYTES + 16 * 1024;
 
 /// Why a chunk did not reach its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -29,6 +33,10 @@ pub struct WorkerGone(pub usize);
 pub struct Router {
     workers: Vec<Post<Deliver>>,
     open: Vec<Option<Chunk>>,
+    /// The worker of the record for which room was made last.
+    reserved: usize,
+    hasher: DefaultHashBuilder,
+    spare: Arc<Spare>,
     ledger: Arc<Ledger>,
     budget: Arc<Budget>,
 }
@@ -53,6 +61,10 @@ impl Router {
         Self {
             open: workers.iter().map(|_| None).collect(),
             workers,
+            reserved: 0,
+            hasher: DefaultHashBuilder::default(),
+            // As many as the budget has room for when they are full.
+            spare: Spare::new((budget.limit() / CHUNK_BYTES).max(1), CHUNK_ARENA),
             ledger,
             budget,
         }
@@ -60,25 +72,28 @@ impl Router {
 
     /// Makes room for a record; `false` where the budget has none.
     pub fn reserve(&mut self, incoming: &Incoming<'_>) -> bool {
-        let worker = self.worker_of(incoming.key);
-        let Some(open) = self.open.get_mut(worker) else {
+        self.reserved = self.worker_of(incoming.key);
+        let Some(open) = self.open.get_mut(self.reserved) else {
             return false;
         };
         if open.is_none() {
             match self.budget.chunk() {
-                Some(permit) => *open = Some(Chunk::new(Arc::clone(&self.ledger), permit)),
+                Some(permit) => {
+                    let ledger = Arc::clone(&self.ledger);
+                    *open = Some(Chunk::new(ledger, permit, &self.spare));
+                }
                 None => return false,
             }
         }
         open.as_mut().is_some_and(|c| c.reserve(incoming.size()))
     }
 
-    /// Adds a record for which room was made, and sends its chunk if that is full now.
+    /// Adds the record for which room was made last, and sends its chunk if that is full now.
     ///
     /// # Errors
     /// [`WorkerGone`] where the worker's mailbox is closed; the chunk's records are rewound.
     pub fn push(&mut self, claim: Claim, incoming: &Incoming<'_>) -> Result<(), WorkerGone> {
-        let worker = self.worker_of(incoming.key);
+        let worker = self.reserved;
         let Some(Some(chunk)) = self.open.get_mut(worker) else {
             self.ledger.dropped([claim]);
             return Ok(());
@@ -88,7 +103,7 @@ impl Router {
             incoming.timestamp_ms,
             incoming.key,
             incoming.value,
-            |arena| arena.extend_from_slice(incoming.headers),
+            incoming.headers,
         );
         if chunk.len() >= CHUNK_RECORDS || chunk.bytes() >= CHUNK_BYTES {
             self.send(worker)?;
@@ -126,10 +141,9 @@ impl Router {
     }
 
     fn worker_of(&self, key: Option<&[u8]>) -> usize {
-        let mut hasher = std::hash::DefaultHasher::new();
-        hasher.write(key.unwrap_or_default());
+        let hash = self.hasher.hash_one(key.unwrap_or_default());
         let n = self.workers.len().max(1) as u64;
-        usize::try_from(hasher.finish() % n).unwrap_or(0)
+        usize::try_from(hash % n).unwrap_or(0)
     }
 }
 

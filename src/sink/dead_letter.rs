@@ -98,7 +98,7 @@ pub fn dead_topic(source: &str) -> String {
 // === impl DeadLetters ===
 
 impl DeadLetters {
-    /// A producer for the dead letters of `topic`.
+    /// A producer for the dead letters of `topic`, connected when the first one comes: most branches never see one.
     ///
     /// # Errors
     /// Where the settings make no producer.
@@ -108,7 +108,7 @@ impl DeadLetters {
         pipeline: &str,
         sink: &str,
     ) -> Result<Self, KafkaError> {
-        let producer = Producer::new(
+        let producer = Producer::when_needed(
             kafka,
             Limits {
                 bytes: QUEUE,

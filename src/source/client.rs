@@ -61,11 +61,11 @@ pub fn consumer_config(kafka: &KafkaSettings, group: &str) -> ClientConfig {
         )
         // Fetch ahead as far as the bytes allow, whatever the number of records.
         .set("queued.min.messages", "200000")
-        // One response is at most half of that queue: the default of 50 MiB would pass it at once. A larger
-        // record still comes alone.
+        // One response is at most an eighth of that queue: the default of 50 MiB would pass it at once, and it is counted
+        // as it comes, so that what is unpacked from it may be several times as much. A larger record still comes alone.
         .set(
             "fetch.max.bytes",
-            (kafka.queue_bytes / 2).max(1 << 20).to_string(),
+            (kafka.queue_bytes / 8).max(1 << 20).to_string(),
         )
         // Small when caught up, so that a change is fetched at once.
         .set("fetch.min.bytes", "1")

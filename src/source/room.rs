@@ -15,6 +15,11 @@ use crate::event::Mark;
 /// Without room for this long the partitions are paused; before that, only polling stops, since a pause
 /// throws the prefetched records away.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Once the budget is spent it is taken from again when a part of it is free: were one record's room enough, the poller
+/// would wake for each record that is resolved, and chunks of a few records would cost as much as full ones.
+const PARTS: usize = 8;
+/// So long it waits for that part: what holds the rest may be stragglers, which are tried for minutes.
+const FOR_A_PART: Duration = Duration::from_millis(100);
 
 impl Poller {
     /// Waits until there is room again, pausing the partitions when that takes long. Serves commands only
@@ -30,7 +35,12 @@ impl Poller {
             let room = if self.paused {
                 budget.wait_half(POLL) && ledger.wait_span(MOST_RECORDS / 2, POLL)
             } else {
-                budget.wait_for(bytes, POLL) && ledger.wait_span(MOST_RECORDS, POLL)
+                let part = if started.elapsed() < FOR_A_PART {
+                    budget.limit() / PARTS
+                } else {
+                    0
+                };
+                budget.wait_for(bytes.max(part), POLL) && ledger.wait_span(MOST_RECORDS, POLL)
             };
             if room {
                 break;

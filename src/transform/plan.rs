@@ -54,6 +54,8 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: Box<str>,
+    /// `"name":`, as a row has it.
+    member: Box<[u8]>,
     declared: Option<ColumnType>,
     /// What the record's own schema says that it is.
     own: Option<String>,
@@ -81,7 +83,7 @@ pub(super) enum Action {
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) text: Box<str>,
-    /// `"name":`
+    /// `,"name":`
     pub(super) json: Box<[u8]>,
 }
 
@@ -165,6 +167,7 @@ impl Rules {
         let of_schema = schema.filter(|s| s.is_complete()).and(wire);
         Column {
             name: name.into(),
+            member: member(name),
             own: wire.map(|wire| wire.name()),
             required: known.is_some() || of_schema.is_some(),
             declared,
@@ -187,14 +190,19 @@ impl Rules {
 
 impl Field {
     fn new(name: &str) -> Self {
-        let mut json = b"\"".to_vec();
-        scan::escape(name, &mut json);
-        json.extend_from_slice(b"\":");
         Self {
             text: name.into(),
-            json: json.into(),
+            json: [b",", &*member(name)].concat().into(),
         }
     }
+}
+
+/// `"name":`
+fn member(name: &str) -> Box<[u8]> {
+    let mut json = b"\"".to_vec();
+    scan::escape(name, &mut json);
+    json.extend_from_slice(b"\":");
+    json.into()
 }
 
 // === impl Plan ===
@@ -239,17 +247,35 @@ impl Plan {
         self.previous = None;
     }
 
-    /// The row's next column.
+    /// The place of the column that came after the last one in the row before.
     #[inline]
-    pub(super) fn next(&mut self, name: Str<'_>, rules: &Rules) -> Result<&Column, DecodeError> {
-        let expected = match self.previous.and_then(|at| self.columns.get(at)) {
+    fn expected_at(&self) -> usize {
+        match self.previous.and_then(|at| self.columns.get(at)) {
             Some(previous) => previous.next,
             None => self.first,
-        };
-        let at = match self.columns.get(expected) {
-            Some(column) if *column.name == *name.inner && !name.escaped => expected,
-            Some(_) | None => self.find(name, rules)?,
-        };
+        }
+    }
+
+    /// How a row has the column that is expected next, `"name":`.
+    #[inline]
+    pub(super) fn expected(&self) -> Option<&[u8]> {
+        Some(&self.columns.get(self.expected_at())?.member)
+    }
+
+    /// The expected column has come.
+    #[inline]
+    pub(super) fn take_expected(&mut self) -> Result<&Column, DecodeError> {
+        self.take(self.expected_at())
+    }
+
+    /// The row's next column, which is not the expected one.
+    pub(super) fn next(&mut self, name: Str<'_>, rules: &Rules) -> Result<&Column, DecodeError> {
+        let at = self.find(name, rules)?;
+        self.take(at)
+    }
+
+    #[inline]
+    fn take(&mut self, at: usize) -> Result<&Column, DecodeError> {
         self.previous = Some(at);
         let row = self.row;
         let Some(column) = self.columns.get_mut(at) else {

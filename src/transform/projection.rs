@@ -101,8 +101,18 @@ impl Projection {
         let start = draft.arena().len();
         let mut fields = 0;
         let mut members = Members::of(&row.object).map_err(|_| broken(&row.object))?;
-        while let Some((name, value)) = members.next().map_err(|_| broken(&row.object))? {
-            let column = plan.next(name, &self.rules)?;
+        loop {
+            let expected = plan.expected().and_then(|member| members.value_of(member));
+            let (column, value) = match expected {
+                Some(value) => (
+                    plan.take_expected()?,
+                    value.map_err(|_| broken(&row.object))?,
+                ),
+                None => match members.next().map_err(|_| broken(&row.object))? {
+                    Some((name, value)) => (plan.next(name, &self.rules)?, value),
+                    None => break,
+                },
+            };
             fields += 1;
             match self.shape {
                 Shape::Json => {
@@ -167,7 +177,6 @@ fn json(
             mask,
         } => (field, conversion, *mask),
     };
-    out.push(b',');
     out.extend_from_slice(&field.json);
     if value == Value::Null {
         out.extend_from_slice(b"null");

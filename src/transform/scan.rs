@@ -3,6 +3,8 @@
 //! On text that is not valid the walk ends with [`Broken`] or gives nonsense, but it neither panics nor
 //! leaves the text. Syntax is the decoder's to check: `RawValue` has done so.
 
+use crate::decode::to_special;
+
 /// The text was not valid JSON after all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Broken;
@@ -75,6 +77,21 @@ impl<'a> Members<'a> {
         Ok(Some((name, value)))
     }
 
+    /// The value of the next member, if that is written as `member`, `"name":` without blanks: most rows have their
+    /// columns in the order of the row before, and then a name need not be taken apart. Where it is not, nothing has
+    /// happened.
+    #[inline]
+    pub(crate) fn value_of(&mut self, member: &[u8]) -> Option<Result<Value<'a>, Broken>> {
+        let at = self.at + usize::from(self.peek() == Some(b','));
+        let rest = self.text.as_bytes().get(at..)?;
+        if !rest.starts_with(member) {
+            return None;
+        }
+        self.at = at + member.len();
+        self.space();
+        Some(self.value())
+    }
+
     #[inline]
     fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
@@ -103,15 +120,20 @@ impl<'a> Members<'a> {
         let start = self.at;
         let mut escaped = false;
         loop {
-            let rest = self.text.as_bytes().get(self.at..).ok_or(Broken)?;
-            self.at += memchr::memchr2(b'"', b'\\', rest).ok_or(Broken)?;
-            if self.peek() == Some(b'"') {
-                let inner = self.text.get(start..self.at).ok_or(Broken)?;
-                self.at += 1;
-                return Ok(Str { inner, escaped });
+            self.at = to_special(self.text.as_bytes(), self.at);
+            match self.peek().ok_or(Broken)? {
+                b'"' => {
+                    let inner = self.text.get(start..self.at).ok_or(Broken)?;
+                    self.at += 1;
+                    return Ok(Str { inner, escaped });
+                }
+                b'\\' => {
+                    escaped = true;
+                    self.at += 2;
+                }
+                // In valid text there is none; it is the decoder's to say.
+                _control => self.at += 1,
             }
-            escaped = true;
-            self.at += 2;
         }
     }
 
@@ -356,6 +378,22 @@ mod tests {
                     .prop_map(|m| Dom::Object(m.into_iter().collect())),
             ]
         })
+    }
+
+    #[test]
+    fn a_member_is_taken_by_its_text_or_left_where_it_is() {
+        let mut walk = Members::of(r#"{"a":1,"b": "x","\u0063":null}"#).unwrap();
+        assert!(walk.value_of(br#""b":"#).is_none());
+        assert_eq!(walk.value_of(br#""a":"#), Some(Ok(Value::Number("1"))));
+        let Some(Ok(Value::String(x))) = walk.value_of(br#""b":"#) else {
+            panic!("a string");
+        };
+        assert_eq!(x.inner, "x");
+        assert!(walk.value_of(br#""c":"#).is_none());
+        let (name, value) = walk.next().unwrap().unwrap();
+        assert!(name.is("c") && value == Value::Null);
+        assert!(walk.value_of(br#""a":"#).is_none());
+        assert_eq!(walk.next(), Ok(None));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::flight::Flight;
 use super::job::Job;
 use crate::branch::{Branch, Judge, now_ms};
 use crate::commit::Resolution;
@@ -45,6 +46,8 @@ pub async fn deliver(
         part: usize::MAX,
         alone: HashMap::new(),
         reminded: None,
+        pressed: false,
+        taken: None,
     };
     while d.goes_on().await {
         if may_straggle && d.straggles() {
@@ -70,6 +73,10 @@ pub struct Delivery {
     /// Writes that have failed while their neighbours passed.
     alone: HashMap<u32, Alone>,
     reminded: Option<Instant>,
+    /// The sink's server has refused a request of it for now, or did not answer.
+    pressed: bool,
+    /// Writes of the last request that was answered, and how long that took.
+    taken: Option<(usize, Duration)>,
 }
 
 /// A write that failed while its neighbours passed.
@@ -96,6 +103,15 @@ impl Delivery {
             self.drop_stale();
         }
         self.job
+    }
+
+    /// Tells what its requests say of the server.
+    pub fn tell(&self, flight: &mut Flight) {
+        if self.pressed {
+            flight.refused();
+        } else if let Some((writes, took)) = self.taken {
+            flight.answered(writes, took);
+        }
     }
 
     /// The job of a delivery that is over.
@@ -156,7 +172,9 @@ impl Delivery {
         let stats = &self.branch.stats;
         match answer {
             Ok(outcomes) if outcomes.len() == now.len() => {
-                stats.latency.observe(started.elapsed().as_secs_f64());
+                let took = started.elapsed();
+                self.taken = Some((now.len(), took));
+                stats.latency.observe(took.as_secs_f64());
                 stats.batch.observe(now.len() as f64);
                 stats.requests.fetch_add(1, Ordering::Relaxed);
                 self.reminded = None;
@@ -391,6 +409,7 @@ impl Delivery {
     }
 
     async fn unavailable(&mut self, why: &str, alarm: bool, because: Because) {
+        self.pressed = true;
         let server = Arc::clone(&self.branch.server);
         self.unavailable_of(server, why, alarm, because).await;
     }

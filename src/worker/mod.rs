@@ -5,6 +5,7 @@
 
 mod await_schema;
 mod deliver;
+mod flight;
 mod job;
 
 use std::collections::{HashMap, VecDeque};
@@ -25,6 +26,7 @@ use crate::supervise::Incarnation;
 use crate::transform::Projection;
 use await_schema::Waiting;
 use deliver::{Delivery, bury, deliver};
+use flight::Flight;
 use job::{Added, Job};
 
 /// The reason of a dead letter for a row whose former key lives in another partition.
@@ -55,6 +57,8 @@ pub struct Worker {
     /// Full, waiting for a place in flight.
     ready: VecDeque<Job>,
     in_flight: usize,
+    /// How many there may be.
+    flight: Flight,
     /// Deliveries with nothing but documents that fail while others pass; not counted among those in flight.
     stragglers: usize,
     /// Jobs to be used again.
@@ -92,6 +96,7 @@ impl Worker {
         sink: Arc<dyn Sink>,
     ) -> Self {
         let shape = branch.hub.shape();
+        let flight = Flight::new(branch.spec.in_flight, branch.spec.batch_documents);
         Self {
             branch,
             incarnation,
@@ -104,6 +109,7 @@ impl Worker {
             building: Job::new(shape),
             ready: VecDeque::new(),
             in_flight: 0,
+            flight,
             stragglers: 0,
             spare: Vec::new(),
             linger: None,
@@ -327,9 +333,8 @@ impl Worker {
 
     /// Puts in flight what may go.
     fn dispatch(&mut self, ctx: &mut Context<Self>) {
-        let spec = &self.branch.spec;
-        let (most, linger) = (spec.in_flight, spec.linger);
-        while self.in_flight < most {
+        let linger = self.branch.spec.linger;
+        while self.in_flight < self.flight.limit() {
             if self.ready.is_empty() {
                 let waited = self.building.opened().elapsed();
                 if self.building.is_empty() {
@@ -365,6 +370,7 @@ impl Worker {
             );
             ctx.spawn(delivered.into_actor(self).map(|delivery, worker, ctx| {
                 worker.in_flight -= 1;
+                delivery.tell(&mut worker.flight);
                 if delivery.straggles() {
                     worker.see_through(delivery, ctx);
                 } else {
@@ -421,12 +427,14 @@ impl Seen {
             return false;
         }
         let base = |f: &str| f.rsplit_once('.').map_or(0, |(b, _)| b.len());
-        let other_series = base(&self.file) != base(source.file)
-            || self.file.get(..base(&self.file)) != source.file.get(..base(source.file));
+        let same = self.file == source.file;
+        let other_series = !same
+            && (base(&self.file) != base(source.file)
+                || self.file.get(..base(&self.file)) != source.file.get(..base(source.file)));
         let here = (source.file.len(), source.file, source.pos, source.row);
         let furthest = (self.file.len(), self.file.as_str(), self.pos, self.row);
         if other_series || here >= furthest {
-            if self.file != source.file {
+            if !same {
                 source.file.clone_into(&mut self.file);
             }
             (self.pos, self.row, self.offset) = (source.pos, source.row, offset);

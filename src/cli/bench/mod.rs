@@ -6,12 +6,15 @@
 //! with other things, since that is in every figure.
 
 mod bare;
+mod benthos;
 mod child;
 mod gateway;
+mod latency;
 mod live;
 mod produce;
 mod records;
 mod report;
+mod scale;
 mod specs;
 mod stack;
 mod sync;
@@ -30,6 +33,8 @@ pub(super) struct Args {
 enum What {
     /// Drain a preloaded topic into Elasticsearch and Redis, and compare with bare clients
     Sync(sync::Args),
+    /// Repeat `sync` with other workers, partitions, documents and rows, and say what an event costs
+    Scale(scale::Args),
     /// Send comments and likes into live rooms at a fixed rate, and measure when viewers see them
     Live(live::Args),
     /// Show comments to browsers' sockets and notify their users at fixed rates, and measure when, and at what cost
@@ -39,15 +44,20 @@ enum What {
     /// The lane of `sync`, in the process that is measured
     #[command(hide = true)]
     Lane(child::Args),
+    /// The lane of `sync --rate`, in the process that is measured
+    #[command(hide = true)]
+    TimedLane(latency::ChildArgs),
 }
 
 /// Runs the bench that was asked for.
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match &args.what {
         What::Sync(args) => sync::run(args),
+        What::Scale(args) => scale::run(args),
         What::Live(args) => live::run(args),
         What::Gateway(args) => gateway::run(args),
         What::Produce(args) => produce::run(args),
         What::Lane(args) => child::run(args),
+        What::TimedLane(args) => latency::run_child(args),
     }
 }

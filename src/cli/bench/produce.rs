@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use super::records::Records;
+use super::records::{Keys, Records};
 use super::stack::{self, say};
 use super::topic;
 use crate::cli::demo::stack::Stack;
@@ -132,7 +132,7 @@ async fn measure(args: &Args) -> anyhow::Result<()> {
 }
 
 fn values(args: &Args) -> anyhow::Result<Vec<Vec<u8>>> {
-    let records = Records::new(VALUES, VALUES, args.bytes as usize)?;
+    let records = Records::new(VALUES, Keys::Uniform(VALUES), args.bytes as usize)?;
     let mut key = Vec::new();
     let values = (0..records.len()).map(|n| {
         let mut value = Vec::new();

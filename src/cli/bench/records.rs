@@ -2,9 +2,11 @@
 //! seed on every machine.
 //!
 //! A row has twenty columns that need no declared type and three that do (a decimal, a date, a datetime), and
-//! a text that fills the record up to the size that was asked for.
+//! a text that fills the record up to the size that was asked for. Below 650 bytes that is too much, and a row has
+//! eight columns, those three among them.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use anyhow::ensure;
 
@@ -28,6 +30,9 @@ pub(super) const INDEX: &str = r#"{
   }}
 }"#;
 
+/// Bytes of a record below which its row has few columns.
+const FEW_COLUMNS: usize = 650;
+
 const NAMES: [&str; 8] = [
     "张小明",
     "李思远",
@@ -43,29 +48,73 @@ const WORDS: [&str; 12] = [
     "baby", "sleeps", "early", "milk", "喜欢", "music", "travel", "读书", "coffee", "running",
     "photos", "garden",
 ];
-/// When the first change was made, in milliseconds since 1970: 2026-11-22.
+/// When the first change was made by default, in milliseconds since 1970: 2026-11-22.
 const BEGIN_MS: u64 = 1_795_305_600_000;
 
 /// A run of records.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Records {
     events: u64,
-    keys: u64,
+    keys: Keys,
     bytes: usize,
+    /// When the first change was made, in milliseconds since 1970.
+    begin_ms: u64,
+}
+
+/// Which row each record changes.
+#[derive(Debug, Clone)]
+pub(super) enum Keys {
+    /// One of so many, each as likely.
+    Uniform(u64),
+    /// One of many, the n-th of them with a probability in proportion to `1 / n^exponent`: the sums of the
+    /// probabilities up to each, not normalized.
+    Zipf(Arc<[f64]>),
+    /// The next one: no row is changed twice.
+    Sequence,
+}
+
+// === impl Keys ===
+
+impl Keys {
+    /// `keys` rows by Zipf's law. A table of 8 bytes a row.
+    pub(super) fn zipf(keys: u64, exponent: f64) -> Self {
+        let mut sum = 0.0;
+        let sums = (1..=keys).map(|rank| {
+            sum += (rank as f64).powf(-exponent);
+            sum
+        });
+        Self::Zipf(sums.collect())
+    }
+
+    /// The row that record `n` changes, from 1.
+    fn pick(&self, n: u64, rng: &mut Rng) -> u64 {
+        match self {
+            Self::Uniform(keys) => rng.below(*keys) + 1,
+            Self::Zipf(sums) => {
+                // 53 bits are what an f64 holds.
+                let part = (rng.bits() >> 11) as f64 / (1_u64 << 53) as f64;
+                let at = part * sums.last().copied().unwrap_or_default();
+                let rank = sums.partition_point(|sum| *sum <= at);
+                rank.min(sums.len().saturating_sub(1)) as u64 + 1
+            }
+            Self::Sequence => n + 1,
+        }
+    }
 }
 
 // === impl Records ===
 
 impl Records {
-    /// `events` updates over `keys` rows, uniformly, each value of `bytes`.
+    /// `events` updates of these rows, each value of `bytes`.
     ///
     /// # Errors
     /// Where a row does not fit into so few bytes.
-    pub(super) fn new(events: u64, keys: u64, bytes: usize) -> anyhow::Result<Self> {
+    pub(super) fn new(events: u64, keys: Keys, bytes: usize) -> anyhow::Result<Self> {
         let records = Self {
             events,
             keys,
             bytes,
+            begin_ms: BEGIN_MS,
         };
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for n in 0..events.min(1_000) {
@@ -80,6 +129,15 @@ impl Records {
         Ok(records)
     }
 
+    /// The same, the first change made now: the lane alarms an operator of changes that are days old.
+    pub(super) fn made_now(self) -> Self {
+        let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        Self {
+            begin_ms: u64::try_from(now.as_millis()).unwrap_or(BEGIN_MS),
+            ..self
+        }
+    }
+
     /// How many.
     pub(super) fn len(&self) -> u64 {
         self.events
@@ -88,7 +146,7 @@ impl Records {
     /// Replaces `key` and `value` by those of record `n`.
     pub(super) fn write(&self, n: u64, key: &mut Vec<u8>, value: &mut Vec<u8>) {
         let mut rng = Rng::new(n.wrapping_mul(0x9e37_79b9_97f4_a7c5));
-        let id = rng.below(self.keys) + 1;
+        let id = self.keys.pick(n, &mut rng);
         key.clear();
         value.clear();
         // Writing into memory cannot fail.
@@ -97,25 +155,38 @@ impl Records {
     }
 
     fn row(&self, n: u64, id: u64, rng: &mut Rng, out: &mut Vec<u8>) -> std::io::Result<()> {
-        let ms = BEGIN_MS + n;
-        let balance = base64(&(rng.below(1 << 31) as u32).to_be_bytes());
+        let ms = self.begin_ms + n;
+        if self.bytes < FEW_COLUMNS {
+            write!(
+                out,
+                r#"{{"before":null,"after":{{"id":{id},"rev":{n},"name":"{}","city":"{}","#,
+                rng.pick(&NAMES),
+                rng.pick(&CITIES)
+            )?;
+        } else {
+            write!(
+                out,
+                r#"{{"before":null,"after":{{"id":{id},"rev":{n},"name":"{}","nick":"u{id}","sex":{},"age":{},"city":"{}","level":{},"coins":{},"exp":{},"vip":{},"phone":"138{:08}","fans":{},"follows":{},"likes":{},"posts":{},"lang":"zh","status":"ok","score":{}.5,"#,
+                rng.pick(&NAMES),
+                rng.below(3),
+                rng.between(18, 60),
+                rng.pick(&CITIES),
+                rng.below(60),
+                rng.below(100_000),
+                rng.below(1_000_000),
+                rng.below(2),
+                rng.below(100_000_000),
+                rng.below(100_000),
+                rng.below(2_000),
+                rng.below(1_000_000),
+                rng.below(1_000),
+                rng.below(100),
+            )?;
+        }
         write!(
             out,
-            r#"{{"before":null,"after":{{"id":{id},"rev":{n},"name":"{}","nick":"u{id}","sex":{},"age":{},"city":"{}","level":{},"coins":{},"exp":{},"vip":{},"phone":"138{:08}","fans":{},"follows":{},"likes":{},"posts":{},"lang":"zh","status":"ok","score":{}.5,"balance":"{balance}","birthday":{},"seen":{},"bio":""#,
-            rng.pick(&NAMES),
-            rng.below(3),
-            rng.between(18, 60),
-            rng.pick(&CITIES),
-            rng.below(60),
-            rng.below(100_000),
-            rng.below(1_000_000),
-            rng.below(2),
-            rng.below(100_000_000),
-            rng.below(100_000),
-            rng.below(2_000),
-            rng.below(1_000_000),
-            rng.below(1_000),
-            rng.below(100),
+            r#""balance":"{}","birthday":{},"seen":{},"bio":""#,
+            base64(&(rng.below(1 << 31) as u32).to_be_bytes()),
             rng.between(3_650, 18_000),
             ms - rng.below(100_000),
         )?;
@@ -153,7 +224,7 @@ mod tests {
 
     #[test]
     fn records_are_json_of_the_size_asked_for_and_the_same_each_time() {
-        let records = Records::new(2_000_000, 200_000, 750).unwrap();
+        let records = Records::new(2_000_000, Keys::Uniform(200_000), 750).unwrap();
         let (mut key, mut value) = (Vec::new(), Vec::new());
         for n in [0, 1, 77, 1_999_999] {
             records.write(n, &mut key, &mut value);
@@ -169,8 +240,34 @@ mod tests {
     }
 
     #[test]
+    fn small_records_have_few_columns() {
+        let records = Records::new(100, Keys::Sequence, 600).unwrap();
+        let (mut key, mut value) = (Vec::new(), Vec::new());
+        records.write(5, &mut key, &mut value);
+        assert_eq!((value.len(), &*key), (600, &br#"{"id":6}"#[..]));
+        let read: serde_json::Value = serde_json::from_slice(&value).unwrap();
+        assert_eq!(read["after"].as_object().unwrap().len(), 8);
+    }
+
+    #[test]
     fn too_few_bytes_are_refused_with_what_would_do() {
-        let why = Records::new(10, 10, 300).unwrap_err().to_string();
+        let why = Records::new(10, Keys::Uniform(10), 300)
+            .unwrap_err()
+            .to_string();
         assert!(why.contains("--bytes"), "{why}");
+    }
+
+    #[test]
+    fn by_zipfs_law_the_second_row_is_changed_half_as_often_as_the_first() {
+        let keys = Keys::zipf(1_000, 1.0);
+        let mut counts = vec![0_u32; 1_001];
+        for n in 0..100_000 {
+            counts[usize::try_from(keys.pick(n, &mut Rng::new(n))).unwrap()] += 1;
+        }
+        assert_eq!(counts[0], 0);
+        let ratio = f64::from(counts[2]) / f64::from(counts[1]);
+        assert!((0.45..0.55).contains(&ratio), "{ratio}");
+        // 1 / (1 + 1/2 + … + 1/1000)
+        assert!((12_900..13_900).contains(&counts[1]), "{}", counts[1]);
     }
 }

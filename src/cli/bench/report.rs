@@ -6,8 +6,25 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::bare::Rate;
-use super::child::{Drain, Drained};
+use super::benthos::Benthos;
+use super::child::{Drain, Drained, Moment};
 use super::specs::Sinks;
+
+/// What is to be known of any of these figures.
+pub(super) const SHARED: &str =
+    "\nServers and lane share this machine's processors with everything else that runs on it.\n";
+
+/// Seconds below which a drain is too short to be looked at in quarters.
+const SHORT: usize = 8;
+
+/// A run.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// By mode.
+    pub(super) measured: Vec<Measured>,
+    /// The peer, where it was asked for.
+    pub(super) peer: Option<Benthos>,
+}
 
 /// One mode's figures.
 #[derive(Debug)]
@@ -41,7 +58,7 @@ impl Measured {
     }
 
     /// Events a second of each branch, from the first record to the last resolution of them all.
-    fn together(&self) -> f64 {
+    pub(super) fn together(&self) -> f64 {
         self.rate(self.lane.seconds)
     }
 
@@ -59,9 +76,14 @@ impl Measured {
     }
 
     /// CPU seconds of the process for a million events of one branch.
-    fn cpu_per_million(&self) -> f64 {
+    pub(super) fn cpu_per_million(&self) -> f64 {
         let events = self.events as f64 * self.lane.branches.len().max(1) as f64;
         self.lane.cpu_s * 1e6 / events
+    }
+
+    /// The most resident memory of the process, in MiB.
+    pub(super) fn rss_mb(&self) -> f64 {
+        self.lane.rss_mb
     }
 
     fn value(&self) -> Value {
@@ -74,6 +96,11 @@ impl Measured {
             "rss_mb": round(self.lane.rss_mb, 1),
             "start_s": round(self.lane.start_s, 2),
             "others_cpus": self.others.map(|o| round(o, 2)),
+            "coalesced": self.lane.branches.iter().map(|b| b.superseded).sum::<u64>(),
+            "quarters": quarters(&self.lane.over_time).map(|q| q.map(|(rate, rss)| json!({
+                "events_per_s": round(rate / self.lane.branches.len().max(1) as f64, 0),
+                "rss_mb": round(rss, 1),
+            }))),
         });
         if self.lane.branches.len() > 1 {
             let mut each = Map::new();
@@ -91,9 +118,47 @@ impl Measured {
 }
 
 /// The figures by mode.
-pub(super) fn json(all: &[Measured]) -> Value {
-    let by_mode = all.iter().map(|m| (m.sinks.name().to_owned(), m.value()));
-    Value::Object(by_mode.collect())
+pub(super) fn json(run: &Run) -> Value {
+    let by_mode = run.measured.iter();
+    let mut all: Map<_, _> = by_mode
+        .map(|m| (m.sinks.name().to_owned(), m.value()))
+        .collect();
+    if let Some(peer) = &run.peer {
+        let mut value = json!({
+            "events_per_s": round(peer.per_second(), 0),
+            "cpu_s_per_million": round(peer.cpu_per_million(), 2),
+            "rss_mb": round(peer.rss_mb, 1),
+        });
+        if let Some(times) = times(run, peer) {
+            value["elasticsearch_is_times"] = json!(round(times, 2));
+        }
+        all.insert("benthos".to_owned(), value);
+    }
+    Value::Object(all)
+}
+
+/// How many times the peer's rate the Elasticsearch branch had.
+fn times(run: &Run, peer: &Benthos) -> Option<f64> {
+    let alone = |m: &&Measured| m.sinks == Sinks::Elasticsearch;
+    let ours = run.measured.iter().find(alone)?.together();
+    Some(ours / peer.per_second().max(1e-9))
+}
+
+/// Of each quarter of a drain's seconds, records resolved a second and the mean of the resident memory; `None` where
+/// it was too short.
+fn quarters(over_time: &[Moment]) -> Option<[(f64, f64); 4]> {
+    if over_time.len() <= SHORT {
+        return None;
+    }
+    let part = (over_time.len() - 1) / 4;
+    let of = |n: usize| {
+        let moments = over_time.get(n * part..=(n + 1) * part)?;
+        let (first, last) = (moments.first()?, moments.last()?);
+        let rate = (last.resolved - first.resolved) as f64 / (last.at_s - first.at_s).max(1e-9);
+        let rss = moments.iter().map(|m| m.rss_mb).sum::<f64>() / moments.len() as f64;
+        Some((rate, rss))
+    };
+    Some([of(0)?, of(1)?, of(2)?, of(3)?])
 }
 
 /// One mode in a line.
@@ -115,7 +180,8 @@ pub(super) fn line(measured: &Measured) -> String {
 }
 
 /// The table, and what to know about it.
-pub(super) fn text(all: &[Measured]) -> String {
+pub(super) fn text(run: &Run) -> String {
+    let all = &run.measured;
     let mut out = String::from(
         "\n                        events/s   limit/s  ratio  CPU s/M  peak MiB  coalesced  others' CPUs\n",
     );
@@ -159,6 +225,44 @@ pub(super) fn text(all: &[Measured]) -> String {
                 m.together() / limit
             );
         }
+    }
+    if let Some(peer) = &run.peer {
+        let _ = writeln!(
+            out,
+            "{:<22}{:>10.0}{:>10}{:>7}{:>9.2}{:>10.0}{:>11}{:>14}",
+            "benthos 4.27",
+            peer.per_second(),
+            "-",
+            "-",
+            peer.cpu_per_million(),
+            peer.rss_mb,
+            "-",
+            "-"
+        );
+        if let Some(times) = times(run, peer) {
+            let _ = writeln!(
+                out,
+                "    the Elasticsearch branch was {times:.1} times as fast"
+            );
+        }
+    }
+    for m in all {
+        let Some(quarters) = quarters(&m.lane.over_time) else {
+            continue;
+        };
+        let each = m.lane.branches.len().max(1) as f64;
+        let list = |of: fn(&(f64, f64)) -> f64, by: f64| {
+            let texts = quarters.iter().map(|q| format!("{:.0}", of(q) / by));
+            texts.collect::<Vec<_>>().join(", ")
+        };
+        let _ = writeln!(
+            out,
+            "{}: by quarters of its time {} events/s each, {} MiB resident; first record after {:.2} s",
+            m.sinks.name(),
+            list(|q| q.0, each),
+            list(|q| q.1, 1.0),
+            m.lane.start_s
+        );
     }
     let connections: Vec<String> = all
         .iter()
@@ -242,6 +346,7 @@ mod tests {
                 start_s: 0.5,
                 cpu_s: 2.0,
                 rss_mb: 100.0,
+                over_time: Vec::new(),
             },
             limit: limit
                 .iter()
@@ -255,10 +360,17 @@ mod tests {
         }
     }
 
+    fn run(measured: Measured) -> Run {
+        Run {
+            measured: vec![measured],
+            peer: None,
+        }
+    }
+
     #[test]
     fn together_counts_until_the_last_is_done() {
         let both = measured(Sinks::Both, &[2.0, 1.0], &[1.0, 0.5]);
-        let value = &json(&[both])["both"];
+        let value = &json(&run(both))["both"];
         assert_eq!(value["events_per_s"], 500.0);
         assert_eq!(value["limit_per_s"], 1_000.0);
         assert_eq!(value["ratio"], 0.5);
@@ -269,9 +381,40 @@ mod tests {
 
     #[test]
     fn without_a_limit_there_is_no_ratio() {
-        let alone = measured(Sinks::Redis, &[2.0], &[]);
-        assert!(text(std::slice::from_ref(&alone)).contains(" - "));
-        assert_eq!(json(&[alone])["redis"]["ratio"], Value::Null);
+        let alone = run(measured(Sinks::Redis, &[2.0], &[]));
+        assert!(text(&alone).contains(" - "));
+        assert_eq!(json(&alone)["redis"]["ratio"], Value::Null);
+    }
+
+    #[test]
+    fn the_peer_stands_beside_the_branch_alone() {
+        let mut run = run(measured(Sinks::Elasticsearch, &[1.0], &[]));
+        run.peer = Some(Benthos {
+            events: 1_000,
+            seconds: 8.0,
+            cpu_s: 1.0,
+            rss_mb: 500.0,
+        });
+        let value = json(&run);
+        assert_eq!(value["benthos"]["events_per_s"], 125.0);
+        assert_eq!(value["benthos"]["elasticsearch_is_times"], 8.0);
+        assert!(text(&run).contains("8.0 times as fast"));
+    }
+
+    #[test]
+    fn a_drain_is_looked_at_in_quarters() {
+        let moment = |at: u32| Moment {
+            at_s: f64::from(at),
+            resolved: u64::from(at) * 100 + u64::from(at > 8) * 200,
+            rss_mb: if at > 4 { 20.0 } else { 10.0 },
+        };
+        let over_time: Vec<Moment> = (0..=12).map(moment).collect();
+        let quarters = quarters(&over_time).unwrap();
+        let rates = quarters.map(|q| q.0.round());
+        assert_eq!(rates, [100.0, 100.0, 167.0, 100.0]);
+        assert_eq!(quarters[0].1, 10.0);
+        assert_eq!(quarters[3].1, 20.0);
+        assert!(super::quarters(&over_time[..8]).is_none());
     }
 
     #[test]

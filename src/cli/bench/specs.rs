@@ -22,6 +22,17 @@ pub(super) struct Specs {
     folder: PathBuf,
 }
 
+/// What a run asks of its specs.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// Partitions of the topic.
+    pub(super) partitions: i32,
+    /// Workers of each branch; the default of pipelines where there is none.
+    pub(super) workers: Option<usize>,
+    /// A pipeline for each of these.
+    pub(super) sinks: Vec<Sinks>,
+}
+
 /// Which branches run at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Sinks {
@@ -63,7 +74,7 @@ impl Specs {
     ///
     /// # Errors
     /// Where the folder cannot be written, or the stack is not as expected.
-    pub(super) fn write(stack: &Stack, partitions: i32, sinks: &[Sinks]) -> anyhow::Result<Self> {
+    pub(super) fn write(stack: &Stack, wish: &Wish) -> anyhow::Result<Self> {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         let unique = format!("bench-{}-{}", now.as_secs(), std::process::id());
         let folder = PathBuf::from(stack.get("INSTANCE_DIR")?).join(&unique);
@@ -74,13 +85,16 @@ impl Specs {
             unique,
             folder,
         };
-        specs.fill(stack, partitions, sinks).with_context(|| {
+        specs.fill(stack, wish).with_context(|| {
             format!("cannot write the run's specs to {}", specs.folder.display())
         })?;
         Ok(specs)
     }
 
-    fn fill(&self, stack: &Stack, partitions: i32, sinks: &[Sinks]) -> anyhow::Result<()> {
+    fn fill(&self, stack: &Stack, wish: &Wish) -> anyhow::Result<()> {
+        let partitions = wish.partitions;
+        let workers = wish.workers.map(|n| format!("workers = {n}\n"));
+        let workers = workers.as_deref().unwrap_or_default();
         let at = |path: &str, text: String| -> anyhow::Result<()> {
             let path = self.folder.join(path);
             fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
@@ -106,16 +120,16 @@ impl Specs {
             ),
         )?;
         at("pipelines/index.json", INDEX.to_owned())?;
-        for sinks in sinks {
+        for sinks in &wish.sinks {
             let name = self.pipeline(*sinks);
             let mut text = format!("topic = \"{}\"\n", self.topic);
             if sinks.elasticsearch() {
                 text += &format!(
-                    "[[sink]]\ntype = \"elasticsearch\"\nindex = \"{name}\"\nmapping = \"index.json\"\n"
+                    "[[sink]]\ntype = \"elasticsearch\"\nindex = \"{name}\"\nmapping = \"index.json\"\n{workers}"
                 );
             }
             if sinks.redis() {
-                text += &format!("[[sink]]\ntype = \"redis\"\nkey = \"{name}:{{id}}\"\n");
+                text += &format!("[[sink]]\ntype = \"redis\"\nkey = \"{name}:{{id}}\"\n{workers}");
             }
             at(&format!("pipelines/{name}.toml"), text)?;
         }

@@ -20,7 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long the last records may take to be acknowledged.
 const FLUSH: Duration = Duration::from_secs(120);
 
-fn config(brokers: &str) -> ClientConfig {
+/// What every client of the bench has in common.
+pub(super) fn config(brokers: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", brokers)
@@ -123,7 +124,15 @@ pub(super) async fn remove(brokers: &str, specs: &Specs, groups: &[String]) -> a
 }
 
 /// Counts what was not acknowledged.
-struct Failures(std::sync::atomic::AtomicU64);
+#[derive(Default)]
+pub(super) struct Failures(std::sync::atomic::AtomicU64);
+
+impl Failures {
+    /// How many so far.
+    pub(super) fn failed(&self) -> u64 {
+        self.0.load(std::sync::atomic::Ordering::Relaxed)
+    }
+}
 
 impl rdkafka::ClientContext for Failures {}
 
@@ -141,14 +150,14 @@ impl ProducerContext for Failures {
 ///
 /// # Errors
 /// Where any record was not acknowledged.
-pub(super) fn fill(brokers: &str, spec: &TopicSpec, records: Records) -> anyhow::Result<()> {
+pub(super) fn fill(brokers: &str, spec: &TopicSpec, records: &Records) -> anyhow::Result<()> {
     use rdkafka::config::FromClientConfigAndContext as _;
     let mut config = config(brokers);
     crate::produce::promises(&mut config);
     config
         .set("linger.ms", "20")
         .set("queue.buffering.max.kbytes", "65536");
-    let producer = BaseProducer::from_config_and_context(&config, Failures(0.into()))
+    let producer = BaseProducer::from_config_and_context(&config, Failures::default())
         .context("cannot make a Kafka client")?;
     let (mut key, mut value) = (Vec::new(), Vec::new());
     for n in 0..records.len() {
@@ -175,10 +184,7 @@ pub(super) fn fill(brokers: &str, spec: &TopicSpec, records: Records) -> anyhow:
     producer
         .flush(FLUSH)
         .with_context(|| format!("the broker did not take all records of {}", spec.name))?;
-    let failed = producer
-        .context()
-        .0
-        .load(std::sync::atomic::Ordering::Relaxed);
+    let failed = producer.context().failed();
     ensure!(
         failed == 0,
         "the broker did not take {failed} records of {}",

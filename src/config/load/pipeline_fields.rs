@@ -59,7 +59,7 @@ pub(crate) static SINK: [Field; 8] = [
     // One a core of a small machine, leaving the sink its share.
     Field::new("workers", Kind::integer(1, 64), "Worker actors, each on a thread of its own.").default("2"),
     // One is being written while the next is encoded.
-    Field::new("in_flight", Kind::integer(1, 64), "Requests that one worker keeps in flight.").default("2"),
+    Field::new("in_flight", Kind::integer(1, 64), "Requests that one worker keeps in flight at the most; fewer while its server cannot keep up.").default("2"),
     // Rule 13: 32,000 records of 750 bytes, a third of a second at full speed.
     Field::new(
         "buffer_bytes",

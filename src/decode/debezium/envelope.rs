@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::usual;
 use crate::event::SourcePosition;
 
 /// A record's value: an envelope, perhaps with a schema beside it.
@@ -19,17 +20,18 @@ pub(super) struct Outer<'a> {
 }
 
 /// An envelope's fields.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Envelope<'a> {
     pub(super) op: Option<Cow<'a, str>>,
-    pub(super) after: Option<&'a RawValue>,
+    /// As it is written; it may be a null.
+    pub(super) after: Option<&'a str>,
     pub(super) source: Source<'a>,
     pub(super) seen: Seen,
     duplicate: Option<&'static str>,
 }
 
 /// Which fields there are; they tell Debezium's other records apart.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) before: bool,
     pub(super) source: bool,
@@ -44,12 +46,12 @@ pub(super) struct Seen {
 }
 
 /// `source`, as far as it is read.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Source<'a> {
-    file: &'a str,
-    pos: u64,
-    row: u64,
-    ts_ms: i64,
+    pub(super) file: &'a str,
+    pub(super) pos: u64,
+    pub(super) row: u64,
+    pub(super) ts_ms: i64,
     duplicate: Option<&'static str>,
 }
 
@@ -81,6 +83,14 @@ pub(super) enum Name {
 impl<'a> Outer<'a> {
     /// Reads a whole value.
     pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
+        match usual::envelope(text) {
+            Some(envelope) => Ok(envelope.into()),
+            None => Self::parse_slowly(text),
+        }
+    }
+
+    /// The same for any text.
+    pub(super) fn parse_slowly(text: &'a str) -> Result<Self, serde_json::Error> {
         let mut de = serde_json::Deserializer::from_str(text);
         let outer = OuterSeed.deserialize(&mut de)?;
         de.end()?;
@@ -89,6 +99,9 @@ impl<'a> Outer<'a> {
 
     /// Reads the text of a wrapped payload.
     pub(super) fn of_payload(text: &'a str) -> Result<Self, serde_json::Error> {
+        if let Some(envelope) = usual::envelope(text) {
+            return Ok(envelope.into());
+        }
         let mut de = serde_json::Deserializer::from_str(text);
         let envelope = EnvelopeSeed.deserialize(&mut de)?;
         de.end()?;
@@ -104,6 +117,15 @@ impl<'a> Outer<'a> {
         self.duplicate
             .or(envelope.and_then(|e| e.duplicate))
             .or(envelope.and_then(|e| e.source.duplicate))
+    }
+}
+
+impl<'a> From<Envelope<'a>> for Outer<'a> {
+    fn from(envelope: Envelope<'a>) -> Self {
+        Self {
+            envelope: Some(envelope),
+            ..Self::default()
+        }
     }
 }
 
@@ -252,7 +274,7 @@ impl<'de> Envelope<'de> {
             }
             Name::After => {
                 note(&mut self.duplicate, "after", self.after.is_some());
-                self.after = Some(map.next_value::<&RawValue>()?);
+                self.after = Some(map.next_value::<&RawValue>()?.get());
                 return Ok(());
             }
             Name::Source => {

@@ -11,6 +11,7 @@ mod avro;
 mod envelope;
 mod pass;
 mod schema;
+mod usual;
 mod wrapper;
 
 use std::borrow::Cow;
@@ -72,17 +73,20 @@ impl Decoder for DebeziumJson {
         let source = envelope.source.position();
         match op {
             "c" | "u" | "r" => {
-                let object = envelope.after.filter(|raw| is_object(raw)).ok_or_else(|| {
-                    DecodeError::new(
-                        Reason::Envelope,
-                        format!("an event with op `{op}` has no row in `after`"),
-                    )
-                })?;
+                let object = envelope
+                    .after
+                    .filter(|text| is_object(text))
+                    .ok_or_else(|| {
+                        DecodeError::new(
+                            Reason::Envelope,
+                            format!("an event with op `{op}` has no row in `after`"),
+                        )
+                    })?;
                 Ok(Changes::One(Change {
                     op: Op::Upsert,
                     key: self.key(record)?,
                     after: Some(Row {
-                        object: Cow::Borrowed(object.get()),
+                        object: Cow::Borrowed(object),
                         schema,
                     }),
                     source,
@@ -115,15 +119,16 @@ impl DebeziumJson {
     fn key<'a>(&mut self, record: &Record<'a>) -> Result<Key<'a>, DecodeError> {
         let key = record.key.ok_or_else(no_key)?;
         let text = utf8(key, "key")?;
-        let (schema, object) = match self.keys.split(text) {
-            Some((schema, payload)) => {
-                let raw: &RawValue = serde_json::from_str(payload).map_err(in_key)?;
-                (schema, raw)
+        let (schema, object) = if let Some((schema, payload)) = self.keys.split(text) {
+            let raw: &RawValue = serde_json::from_str(payload).map_err(in_key)?;
+            (schema, raw.get())
+        } else if usual::is_plain_key(text) {
+            (None, text)
+        } else {
+            match wrapper::wrapped_key(text).map_err(in_key)? {
+                (Some(schema), payload) => (self.keys.get(schema)?, payload.get()),
+                (None, key) => (None, key.get()),
             }
-            None => match wrapper::wrapped_key(text).map_err(in_key)? {
-                (Some(schema), payload) => (self.keys.get(schema)?, payload),
-                (None, key) => (None, key),
-            },
         };
         if !is_object(object) {
             return Err(DecodeError::new(
@@ -132,14 +137,14 @@ impl DebeziumJson {
             ));
         }
         Ok(Key::Alone(Row {
-            object: Cow::Borrowed(object.get()),
+            object: Cow::Borrowed(object),
             schema,
         }))
     }
 }
 
-fn is_object(raw: &RawValue) -> bool {
-    raw.get().starts_with('{')
+fn is_object(text: &str) -> bool {
+    text.starts_with('{')
 }
 
 fn in_value(error: serde_json::Error) -> DecodeError {

@@ -44,6 +44,8 @@ use crate::config::{Deletes, ElasticsearchSettings, ElasticsearchSpec, PipelineS
 use crate::event::{Batch, Shape};
 
 pub use reader::{Document, ElasticsearchReader};
+pub use request::bulk_body;
+pub use response::bulk_answer;
 
 /// How long after it was made an index counts as empty for partitions that come with a commit: the time that
 /// a group's first assignments take. Later, a partition comes from a process that has filled the index too.

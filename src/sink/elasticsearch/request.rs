@@ -145,6 +145,12 @@ pub(super) fn encode(
     encoded
 }
 
+/// As a sink without hard deletes encodes a request, for who measures or counts it: appends the body, and gives the
+/// number of its items.
+pub fn bulk_body(batch: &Batch, select: &[u32], out: &mut Vec<u8>) -> usize {
+    encode(batch, select, Deletes::Tombstone, 0, out).items
+}
+
 fn document_size(body: &Body) -> usize {
     match body {
         Body::Json(span) => span.len(),

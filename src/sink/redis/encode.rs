@@ -27,6 +27,16 @@ pub(super) const SIBLING: &str = ":_v";
 /// Digits of a version.
 const DIGITS: usize = 19;
 
+/// Writes of a selection that go in one call.
+#[derive(Debug, Clone)]
+pub(super) struct Call {
+    /// Their places in the selection.
+    pub(super) writes: Range<usize>,
+    /// Arguments and bytes, at the most and roughly.
+    arguments: usize,
+    bytes: usize,
+}
+
 /// How one sink's documents are written.
 #[derive(Debug)]
 pub(super) struct Encoder {
@@ -34,6 +44,16 @@ pub(super) struct Encoder {
     inline: bool,
     /// The script's first arguments.
     head: Vec<String>,
+}
+
+/// The names of a call's fields: rows have the same ones, so that each list of names is sent once. Of a row of 23 fields
+/// that is half of all arguments, and an argument costs the server more than its part in the loop that pairs names and
+/// values again.
+#[derive(Debug, Default)]
+struct Lists<'b> {
+    lists: Vec<&'b Range<u32>>,
+    /// For each write of the call its list, from 1; 0 for a delete.
+    of: Vec<usize>,
 }
 
 // === impl Encoder ===
@@ -79,8 +99,8 @@ impl Encoder {
     }
 
     /// Cuts a selection into calls.
-    pub(super) fn calls(&self, batch: &Batch, select: &[u32]) -> Vec<Range<usize>> {
-        let mut calls = Vec::new();
+    pub(super) fn calls(&self, batch: &Batch, select: &[u32]) -> Vec<Call> {
+        let mut calls = Vec::with_capacity(select.len() / CALL_DOCUMENTS + 1);
         let (mut start, mut arguments, mut bytes) = (0, 0, 0);
         for (at, write) in select.iter().map(|&i| write(batch, i)).enumerate() {
             let (more_arguments, more_bytes) = write.map_or((0, 0), |w| weight(batch, w));
@@ -88,36 +108,46 @@ impl Encoder {
                 || arguments + more_arguments > CALL_ARGUMENTS
                 || bytes + more_bytes > CALL_BYTES;
             if full && at > start {
-                calls.push(start..at);
+                let writes = start..at;
+                calls.push(Call {
+                    writes,
+                    arguments,
+                    bytes,
+                });
                 (start, arguments, bytes) = (at, 0, 0);
             }
             arguments += more_arguments;
             bytes += more_bytes;
         }
         if start < select.len() {
-            calls.push(start..select.len());
+            calls.push(Call {
+                writes: start..select.len(),
+                arguments,
+                bytes,
+            });
         }
         calls
     }
 
-    /// The call that writes these writes.
+    /// The command that makes a call.
     ///
     /// # Errors
     /// [`SinkError::Refused`] where the batch is not of this sink's shape, which is a fault in the program.
-    pub(super) fn call(&self, batch: &Batch, select: &[u32]) -> Result<Cmd, SinkError> {
+    pub(super) fn command(
+        &self,
+        batch: &Batch,
+        select: &[u32],
+        call: &Call,
+    ) -> Result<Cmd, SinkError> {
+        let select = select.get(call.writes.clone()).unwrap_or_default();
         let writes = || select.iter().filter_map(|&i| write(batch, i));
-        if writes().count() != select.len() {
+        if writes().count() != call.writes.len() {
             return Err(SinkError::Refused(
                 "a write was asked for that the batch does not hold; this is a fault in twolane"
                     .into(),
             ));
         }
-        let (arguments, bytes) = writes()
-            .map(|w| weight(batch, w))
-            .fold((3 + self.head.len(), 128), |(a, b), (more_a, more_b)| {
-                (a + more_a, b + more_b)
-            });
-        let mut cmd = Cmd::with_capacity(arguments, bytes);
+        let mut cmd = Cmd::with_capacity(call.arguments + 4 + self.head.len(), call.bytes + 128);
         let mut number = itoa::Buffer::new();
         cmd.arg("EVALSHA").arg(self.script().get_hash());
         cmd.write_arg(number.format(select.len() * 2).as_bytes());
@@ -133,20 +163,30 @@ impl Encoder {
         for argument in &self.head {
             cmd.write_arg(argument.as_bytes());
         }
-        for write in writes() {
+        let mut lists = Lists::default();
+        if self.inline {
+            for write in writes() {
+                lists.note(batch, batch.body(write));
+            }
+            lists.write(batch, &mut cmd);
+        }
+        for (at, write) in writes().enumerate() {
             let version = digits(write.version);
             match batch.body(write) {
                 Body::Delete => {
                     cmd.write_arg(b"-");
                     cmd.write_arg(&version);
                 }
+                Body::Fields(range) if self.inline => {
+                    cmd.write_arg(number.format(lists.of(at)).as_bytes());
+                    cmd.write_arg(&version);
+                    for (_, value) in batch.fields(range) {
+                        cmd.write_arg(value);
+                    }
+                }
                 Body::Fields(range) if self.hash => {
                     let fields = batch.fields(range);
-                    let own = if self.inline { 2 } else { 0 };
-                    cmd.write_arg(number.format(fields.len() * 2 + own).as_bytes());
-                    if self.inline {
-                        cmd.write_arg(b"_v");
-                    }
+                    cmd.write_arg(number.format(fields.len() * 2).as_bytes());
                     cmd.write_arg(&version);
                     for (name, value) in fields {
                         cmd.write_arg(name);
@@ -168,6 +208,69 @@ impl Encoder {
         }
         Ok(cmd)
     }
+}
+
+// === impl Call ===
+
+impl Call {
+    /// How many writes it has.
+    pub(super) fn len(&self) -> usize {
+        self.writes.len()
+    }
+}
+
+// === impl Lists ===
+
+impl<'b> Lists<'b> {
+    /// Notes the names of the next write's fields.
+    fn note(&mut self, batch: &Batch, body: &'b Body) {
+        let Body::Fields(fields) = body else {
+            return self.of.push(0);
+        };
+        let names = |of| batch.fields(of).map(|(name, _)| name);
+        // Most rows have the fields of the one before.
+        let known = self.lists.iter().rposition(|l| names(l).eq(names(fields)));
+        let at = known.unwrap_or_else(|| {
+            self.lists.push(fields);
+            self.lists.len() - 1
+        });
+        self.of.push(at + 1);
+    }
+
+    /// The list of the call's n-th write, from 1.
+    fn of(&self, write: usize) -> usize {
+        self.of.get(write).copied().unwrap_or_default()
+    }
+
+    /// Appends the lists: how many, and of each the number of its names and the names.
+    fn write(&self, batch: &Batch, cmd: &mut Cmd) {
+        let mut number = itoa::Buffer::new();
+        cmd.write_arg(number.format(self.lists.len()).as_bytes());
+        for list in &self.lists {
+            let fields = batch.fields(list);
+            cmd.write_arg(number.format(fields.len()).as_bytes());
+            for (name, _) in fields {
+                cmd.write_arg(name);
+            }
+        }
+    }
+}
+
+/// The bytes of the pipeline that a sink with hashes makes of these writes, for who measures it.
+///
+/// # Errors
+/// Where the batch is of another shape.
+pub fn packed(batch: &Batch, select: &[u32]) -> Result<usize, SinkError> {
+    let encoder = Encoder {
+        hash: true,
+        inline: true,
+        head: vec!["604800000".to_owned()],
+    };
+    let mut pipeline = ::redis::Pipeline::new();
+    for call in encoder.calls(batch, select) {
+        pipeline.add_command(encoder.command(batch, select, &call)?);
+    }
+    Ok(pipeline.get_packed_pipeline().len())
 }
 
 /// Appends what became of a call's writes.
@@ -269,114 +372,4 @@ pub(super) fn field(partition: i32) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{Epoch, Origin, Position, Shape};
-
-    fn batch(documents: usize, fields: usize, value: &[u8]) -> (Batch, Vec<u32>) {
-        let mut batch = Batch::new(Shape::Fields);
-        let select = (0..documents)
-            .map(|i| {
-                let position = Position {
-                    partition: 0,
-                    offset: i64::try_from(i).unwrap(),
-                };
-                let mut draft = batch.draft();
-                draft
-                    .id(|out| {
-                        out.extend_from_slice(format!("k:{i}").as_bytes());
-                        Ok::<_, ()>(())
-                    })
-                    .unwrap();
-                for f in 0..fields {
-                    let start = draft.arena().len();
-                    draft.arena().extend_from_slice(format!("f{f}").as_bytes());
-                    let middle = draft.arena().len();
-                    draft.arena().extend_from_slice(value);
-                    let end = draft.arena().len();
-                    draft.field(start..middle, middle..end);
-                }
-                let version = Version::new(Epoch::new(1).unwrap(), position.offset).unwrap();
-                draft.commit_fields(Origin {
-                    position,
-                    version,
-                    record: 0,
-                    committed_ms: 0,
-                })
-            })
-            .collect();
-        (batch, select)
-    }
-
-    fn encoder(inline: bool) -> Encoder {
-        Encoder {
-            hash: true,
-            inline,
-            head: vec!["9".into()],
-        }
-    }
-
-    #[test]
-    fn calls_cover_the_selection_in_order_and_stay_within_every_limit() {
-        for (documents, fields, size) in [(1, 3, 4), (200, 10, 20), (50, 500, 1), (5, 1, 200_000)] {
-            let (batch, select) = batch(documents, fields, &vec![b'x'; size]);
-            let calls = encoder(true).calls(&batch, &select);
-            assert_eq!(calls.first().unwrap().start, 0);
-            assert_eq!(calls.last().unwrap().end, documents);
-            for pair in calls.windows(2) {
-                assert_eq!(pair[0].end, pair[1].start);
-            }
-            for call in calls {
-                let command = encoder(true).call(&batch, &select[call.clone()]).unwrap();
-                assert!(
-                    call.len() == 1
-                        || (call.len() <= CALL_DOCUMENTS
-                            && command.args_iter().len() <= CALL_ARGUMENTS + 8
-                            && command.get_packed_command().len() < 2 * CALL_BYTES)
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn a_call_names_row_and_sibling_as_keys_and_gives_the_version_in_19_digits() {
-        let (batch, select) = batch(1, 1, b"v");
-        let command = encoder(true).call(&batch, &select).unwrap();
-        let text = String::from_utf8(command.get_packed_command()).unwrap();
-        assert!(text.contains("\r\n2\r\n$3\r\nk:0\r\n$6\r\nk:0:_v\r\n$1\r\n9\r\n$1\r\n4\r\n$2\r\n_v\r\n$19\r\n0000281474976710657\r\n$2\r\nf0\r\n$1\r\nv\r\n"), "{text}");
-    }
-
-    #[test]
-    fn digits_are_the_padded_version() {
-        for raw in [0, 7, (1 << 53) + 1, u64::MAX >> 1] {
-            let version = Version::from_raw(raw);
-            assert_eq!(digits(version), version.padded().to_string().as_bytes());
-        }
-    }
-
-    #[test]
-    fn answers_become_outcomes_one_for_each_write() {
-        let mut got = Vec::new();
-        outcomes(&Value::Int(2), 2, &mut got).unwrap();
-        let bulk = |t: &str| Value::BulkString(t.as_bytes().to_vec());
-        let mixed = Value::Array(vec![
-            bulk(""),
-            bulk("0000281474976710657"),
-            bulk("!WRONGTYPE Operation against"),
-        ]);
-        outcomes(&mixed, 3, &mut got).unwrap();
-        assert_eq!(
-            got[..3],
-            [Outcome::Applied, Outcome::Applied, Outcome::Applied]
-        );
-        assert_eq!(
-            got[3],
-            Outcome::Superseded {
-                by: Some(Version::from_raw(281_474_976_710_657))
-            }
-        );
-        assert!(matches!(&got[4], Outcome::Rejected(f) if &*f.kind == "wrongtype" && f.alone));
-        assert!(outcomes(&Value::Int(1), 2, &mut got).is_err());
-        assert!(outcomes(&Value::Array(vec![]), 1, &mut got).is_err());
-    }
-}
+mod tests;

@@ -25,14 +25,13 @@ mod read;
 mod scripts;
 pub(crate) mod trouble;
 
-use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ::redis::{Pipeline, Value};
 use futures_util::future::BoxFuture;
 
 use self::check::Info;
-use self::encode::Encoder;
+use self::encode::{Call, Encoder};
 use self::link::{Link, Shared, Wire};
 use self::markers::{Intent, Markers, lacks_script, one};
 use self::memory::Memory;
@@ -41,6 +40,7 @@ use super::{Outcome, Resume, Sink, SinkError, SinkHub, TopicIdentity, Watermarks
 use crate::config::{RedisSettings, RedisShape, RedisSpec, SinkSpec, TopicSpec};
 use crate::event::{Batch, Mark, Shape};
 
+pub use self::encode::packed;
 pub use self::read::{StoredBody, StoredRow};
 
 const WRITING: &str = "writing to Redis";
@@ -234,7 +234,7 @@ impl RedisSink {
             .collect();
         if !unknown.is_empty() {
             self.link.load(&wire).await?;
-            let again: Vec<Range<usize>> = unknown
+            let again: Vec<Call> = unknown
                 .iter()
                 .filter_map(|&i| calls.get(i).cloned())
                 .collect();
@@ -277,12 +277,11 @@ impl RedisSink {
         &self,
         batch: &Batch,
         select: &[u32],
-        calls: &[Range<usize>],
+        calls: &[Call],
     ) -> Result<Pipeline, SinkError> {
         let mut pipeline = Pipeline::with_capacity(calls.len() + 1);
         for call in calls {
-            let writes = select.get(call.clone()).unwrap_or_default();
-            pipeline.add_command(self.encoder.call(batch, writes)?);
+            pipeline.add_command(self.encoder.command(batch, select, call)?);
         }
         Ok(pipeline)
     }

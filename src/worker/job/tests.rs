@@ -8,6 +8,7 @@ use crate::commit::Ledger;
 use crate::config::{DocumentSpec, Format, Reading, TopicSpec};
 use crate::decode::DebeziumJson;
 use crate::event::{Epoch, Position};
+use crate::route::Spare;
 use crate::source::Budget;
 use crate::transform::IdTemplate;
 
@@ -34,6 +35,7 @@ fn job(ids: &[u8], order: &[usize]) -> Job {
     let mut chunk = Chunk::new(
         Arc::clone(&ledger),
         Budget::new(1 << 20, 1).chunk().unwrap(),
+        &Spare::new(1, 1 << 16),
     );
     for (offset, id) in (0..).zip(ids) {
         let claim = ledger
@@ -46,7 +48,7 @@ fn job(ids: &[u8], order: &[usize]) -> Job {
         let value =
             format!("{{\"before\":null,\"after\":{{\"id\":{id},\"n\":{offset}}},\"op\":\"u\"}}");
         let (key, value) = (key.into_bytes(), value.into_bytes());
-        chunk.push(claim.unwrap(), 0, Some(&key), Some(&value), |_| {});
+        chunk.push(claim.unwrap(), 0, Some(&key), Some(&value), b"");
     }
     let chunk = Arc::new(chunk);
     let spec = topic();

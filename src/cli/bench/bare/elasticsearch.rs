@@ -41,9 +41,9 @@ impl Elasticsearch {
     pub(super) async fn prepare(
         specs: &Specs,
         config: &Arc<Config>,
-        records: Records,
+        records: &Records,
     ) -> anyhow::Result<Self> {
-        let from = Arc::clone(config);
+        let (from, records) = (Arc::clone(config), records.clone());
         let names = [Sinks::Elasticsearch, Sinks::Both].map(|sinks| specs.pipeline(sinks));
         let made = tokio::task::spawn_blocking(move || {
             let pipeline = from
@@ -56,7 +56,7 @@ impl Elasticsearch {
                 .iter()
                 .find(|s| matches!(s.kind, SinkKind::Elasticsearch(_)))
                 .map_or(1, |s| s.batch_documents);
-            Bodies::make(&from, pipeline, records, per_body, &encode)
+            Bodies::make(&from, pipeline, &records, per_body, &encode)
         });
         let mut client = Self {
             client: Client::builder()

@@ -80,7 +80,7 @@ impl Bodies {
     fn make(
         config: &Config,
         pipeline: &PipelineSpec,
-        records: Records,
+        records: &Records,
         per_body: usize,
         encode: &Encode<'_>,
     ) -> anyhow::Result<Self> {
@@ -162,7 +162,7 @@ impl Bare {
     /// Where a server refuses what is sent.
     pub(super) async fn prepare(
         specs: &Specs,
-        records: Records,
+        records: &Records,
         sinks: &[Sinks],
     ) -> anyhow::Result<Self> {
         let config = Arc::new(specs.load()?);

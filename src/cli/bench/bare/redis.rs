@@ -50,7 +50,7 @@ impl Redis {
     pub(super) async fn prepare(
         specs: &Specs,
         config: &Arc<Config>,
-        records: Records,
+        records: &Records,
     ) -> anyhow::Result<Self> {
         let url = &config.settings.redis.url;
         let client = client(config)?;
@@ -61,7 +61,7 @@ impl Redis {
             .query_async(&mut connection)
             .await
             .context("Redis does not take the bare client's script")?;
-        let from = Arc::clone(config);
+        let (from, records) = (Arc::clone(config), records.clone());
         let names = [Sinks::Redis, Sinks::Both].map(|sinks| specs.pipeline(sinks));
         let prefix = format!("{}-limit:", specs.unique);
         let keys = prefix.clone();
@@ -77,7 +77,7 @@ impl Redis {
                 .sinks
                 .drain(..pipeline.sinks.len().saturating_sub(1));
             let encode = |batch: &Batch, out: &mut Vec<u8>| encode(batch, &sha, &keys, out);
-            Bodies::make(&from, &pipeline, records, DOCUMENTS, &encode)
+            Bodies::make(&from, &pipeline, &records, DOCUMENTS, &encode)
         });
         let mut bare = Self {
             client,

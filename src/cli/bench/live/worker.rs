@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow};
 use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 
-use crate::cli::bench::child::{TICKS_A_SECOND, ticks};
+use crate::cli::bench::child::cpu_seconds_of;
 use crate::live::lane;
 
 /// Between two looks at its memory.
@@ -119,7 +119,7 @@ impl Worker {
         Watching {
             pid,
             began,
-            cpu: cpu_seconds(pid),
+            cpu: cpu_seconds_of(&pid.to_string()),
             seen,
             looking,
         }
@@ -151,7 +151,7 @@ impl Watching {
     pub(in crate::cli::bench) fn used(self) -> anyhow::Result<Used> {
         self.looking.abort();
         let length = self.began.elapsed();
-        let cpu = cpu_seconds(self.pid)? - self.cpu?;
+        let cpu = cpu_seconds_of(&self.pid.to_string())? - self.cpu?;
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let part = MINUTE.min(length / 4);
         let of = |from: Duration, to: Duration| {
@@ -166,13 +166,6 @@ impl Watching {
             most_mib: seen.iter().map(|(_, mib)| *mib).fold(0.0, f64::max),
         })
     }
-}
-
-fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let file = format!("/proc/{pid}/stat");
-    let stat = std::fs::read_to_string(&file).with_context(|| format!("cannot read {file}"))?;
-    let ticks = ticks(&stat).with_context(|| format!("{file} is not as expected"))?;
-    Ok(ticks as f64 / TICKS_A_SECOND)
 }
 
 fn resident_mib(pid: u32) -> Option<f64> {
