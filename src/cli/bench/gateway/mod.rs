@@ -6,7 +6,7 @@
 //! itself is void. The gateway is a process of its own (`twolane run gateway`), so that its memory and CPU are its alone;
 //! comments are put into LIVE_OUT as workers do, so that no worker's work is in the figures. In the fan-out it has one
 //! processor, and the loader another one. With `--peer` the same fan-out goes through Centrifugo in the same run, by the same
-//! loader: `deploy/bench/README.md` says how it is had.
+//! loader: `deploy/bench/centrifugo/README.md` says how it is had.
 
 mod cores;
 mod fanout;
