@@ -141,7 +141,9 @@ fn encode(seq: u64, payload: &[u8]) -> Batch {
 
 fn may_send(conn: &Conn, batch: &Batch) -> bool {
     let cursor = conn.notices.borrow();
-    let open = cursor.as_ref().is_some_and(|c| c.on_the_way.len() < conn.hub.settings.unacknowledged);
+    let open = cursor
+        .as_ref()
+        .is_some_and(|c| c.on_the_way.len() < conn.hub.settings.unacknowledged);
     open && conn.has_room(batch.bytes().len())
 }
 

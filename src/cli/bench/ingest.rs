@@ -205,11 +205,11 @@ impl Files {
         let spec = std::fs::read_to_string(root.join(format!("{SPEC}.toml")))?;
         let spec = spec.replacen("\"app.behaviour\"", &format!("\"{}\"", self.topic), 1);
         std::fs::write(topics.join("events.toml"), spec)?;
-        std::fs::copy(root.join(format!("{SPEC}.avsc")), topics.join("events.avsc"))?;
-        write_private(
-            &self.folder.join("keys"),
-            &format!("bench {}\n", self.key),
+        std::fs::copy(
+            root.join(format!("{SPEC}.avsc")),
+            topics.join("events.avsc"),
         )?;
+        write_private(&self.folder.join("keys"), &format!("bench {}\n", self.key))?;
         Ok(())
     }
 
@@ -367,7 +367,15 @@ fn text(all: &[Figures], others: Option<f64>) -> String {
     use std::fmt::Write as _;
     let mut out = format!(
         "\n{:>10}{:>10}{:>12}{:>10}{:>9}{:>9}{:>9}{:>8}{:>10}\n",
-        "requests/s", "events of", "events/s", "accepted", "p50 ms", "p99 ms", "max ms", "cores", "peak MiB"
+        "requests/s",
+        "events of",
+        "events/s",
+        "accepted",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "cores",
+        "peak MiB"
     );
     for f in all {
         let _ = writeln!(

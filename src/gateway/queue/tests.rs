@@ -118,7 +118,10 @@ fn marks_of_what_was_missed_do_not_pile_up_before_a_socket_that_takes_nothing() 
     let mark = String::from_utf8_lossy(&mark[2..]).into_owned();
     let said = format!("\"comments\":{}", tally.snapshot(Class::Comment).shed);
     assert!(mark.contains(&said), "{mark} is not of {said}");
-    assert_eq!(drain(&mut queue, &tally), 1 + usize::try_from(waits).unwrap());
+    assert_eq!(
+        drain(&mut queue, &tally),
+        1 + usize::try_from(waits).unwrap()
+    );
 }
 
 #[test]

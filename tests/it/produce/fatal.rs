@@ -74,10 +74,7 @@ fn after_a_fatal_error_another_producer_goes_on_and_what_was_not_acknowledged_is
             .map(|record| {
                 use rdkafka::message::Message as _;
                 let value = record.payload().expect("a value");
-                (
-                    record.offset(),
-                    String::from_utf8_lossy(value).into_owned(),
-                )
+                (record.offset(), String::from_utf8_lossy(value).into_owned())
             })
             .collect();
         for (n, acked) in &acknowledged {

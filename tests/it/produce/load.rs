@@ -46,9 +46,7 @@ impl Served {
             "[ingest]\nlisten = \"127.0.0.1:{port}\"\nkeys_file = \"keys\"\ntimeout = \"2s\"\n{limits}"
         ));
         let mut command = Command::new(env!("CARGO_BIN_EXE_twolane"));
-        command
-            .args(["run", "ingest"])
-            .current_dir(desk.dir.path());
+        command.args(["run", "ingest"]).current_dir(desk.dir.path());
         let log = desk.dir.path().join("ingest.log");
         Self {
             url: format!("http://127.0.0.1:{port}/v1/events/{}", desk.topic),
@@ -218,8 +216,7 @@ fn while_kafka_is_away_it_is_told_so_and_nothing_that_was_acknowledged_is_missin
         let desk = Desk::new(&stack, "load-away", "json", 3).await;
         let served = Served::start(&desk, "rate = 1000000\nburst = 1000000\n");
         let (folder, url) = (desk.dir.path().to_owned(), served.url.clone());
-        let attack =
-            tokio::task::spawn_blocking(move || vegeta.attack(&folder, &url, 50, 25, 1));
+        let attack = tokio::task::spawn_blocking(move || vegeta.attack(&folder, &url, 50, 25, 1));
         let fault = async {
             tokio::time::sleep(Duration::from_secs(3)).await;
             stack.stop("kafka").await;

@@ -83,8 +83,11 @@ pub(super) fn text(text: Vec<u8>) -> anyhow::Result<BytesMut> {
 
 /// A command that publishes an entry.
 pub(super) fn publish(n: u64, channel: &str, entry: &[u8]) -> anyhow::Result<Bytes> {
-    let mut command =
-        format!("{{\"id\":{},\"publish\":{{\"channel\":\"{channel}\",\"data\":", n + 10).into_bytes();
+    let mut command = format!(
+        "{{\"id\":{},\"publish\":{{\"channel\":\"{channel}\",\"data\":",
+        n + 10
+    )
+    .into_bytes();
     command.extend_from_slice(entry);
     command.extend_from_slice(b"}}");
     Ok(text(command)?.freeze())
