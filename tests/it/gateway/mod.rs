@@ -8,6 +8,7 @@ mod client;
 mod crowd;
 mod drain;
 mod identity;
+mod memory;
 mod notifications;
 mod ready;
 mod resume;
