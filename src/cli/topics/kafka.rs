@@ -71,7 +71,6 @@ impl Kafka {
         &self,
         item: Item,
         spec: &TopicSpec,
-        found: Option<&Found>,
         horizon: Option<&Horizon>,
         mode: Mode,
     ) -> Item {
@@ -86,7 +85,7 @@ impl Kafka {
                 // Somebody else was faster, or the brokers' metadata slower: what is there is looked at.
                 Ok(Some(found)) => {
                     let item = Item::new(item.what, judge(spec, Some(&found), horizon));
-                    let again = self.carry_out(item, spec, Some(&found), horizon, mode);
+                    let again = self.carry_out(item, spec, horizon, mode);
                     return Box::pin(again).await;
                 }
                 Err(why) => Err(why),

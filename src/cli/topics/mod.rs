@@ -136,7 +136,7 @@ async fn all(config: &Config, selected: &Selected, mode: Mode) -> anyhow::Result
             let verdict = judge::judge(spec, found.as_ref(), horizon.as_ref());
             let item = Item::new(format!("topic {}", spec.name), verdict);
             let item = kafka
-                .carry_out(item, spec, found.as_ref(), horizon.as_ref(), mode)
+                .carry_out(item, spec, horizon.as_ref(), mode)
                 .await;
             report.add(item);
             if found.is_some() {

@@ -20,8 +20,9 @@ pub(super) async fn two() -> Option<Cores> {
     };
     let there = Command::new("taskset")
         .arg("--version")
-        .stdout(Stdio::null());
-    there.status().await.ok()?.success().then_some(())?;
+        .stdout(Stdio::null())
+        .status();
+    there.await.ok()?.success().then_some(())?;
     Some(Cores { server, loader })
 }
 
