@@ -149,7 +149,7 @@ fn measure(
     decoder: &mut impl Decoder,
     (key, value): (&[u8], &[u8]),
     project: Option<Shape>,
-    peer: &dyn Fn(&[u8]),
+    peer: Peer<'_>,
 ) {
     let shape = project.unwrap_or(Shape::Json);
     let id = match shape {
@@ -208,6 +208,11 @@ fn measure(
         ours / theirs
     );
 }
+
+/// A record's key or value.
+type Bytes<'r> = &'r [u8];
+/// A general library that reads a record's value.
+type Peer<'p> = &'p dyn Fn(&[u8]);
 
 /// JSON as serde_json's values.
 fn as_json(value: &[u8]) {
@@ -296,7 +301,7 @@ fn main() {
     let canal = canal();
     let maxwell = maxwell();
     let (envelopes, events) = (as_avro(&envelope_schema()), as_avro(&value_schema()));
-    let records: [(Format, &[u8], &[u8], &dyn Fn(&[u8])); 5] = [
+    let records: [(Format, Bytes<'_>, Bytes<'_>, Peer<'_>); 5] = [
         (Format::DebeziumAvro, &avro_key, &avro_value, &envelopes),
         (Format::CanalJson, b"", canal.as_bytes(), &as_json),
         (Format::MaxwellJson, b"", maxwell.as_bytes(), &as_json),

@@ -233,7 +233,6 @@ impl Run<'_> {
                 warm_up: if slow { FILLED } else { WARM_UP },
                 length,
             };
-            let watching = server.watch();
             let run = fanout::run(self.settings, self.unique, &crowd, flow);
             if slow {
                 let reading = sockets::read_slowly(door, &crowd.room);
@@ -250,6 +249,7 @@ impl Run<'_> {
                 };
                 beside.push(figures);
             } else {
+                let watching = server.watch();
                 alone.push(run.await?);
                 cores += watching.used()?.cores / 2.0;
             }
