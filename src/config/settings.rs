@@ -257,6 +257,24 @@ pub struct GatewaySettings {
     pub ping_interval: Duration,
     /// How long a client may say nothing; longer than [`GatewaySettings::ping_interval`].
     pub idle_timeout: Duration,
+    /// Messages of a client a second, pings included.
+    pub message_rate: u32,
+    /// Messages of a client at once.
+    pub message_burst: u32,
+    /// Fragments of one message of a client.
+    pub fragments: usize,
+    /// Comments and requests of one client that may wait for their answers.
+    pub in_flight: u8,
+    /// Likes in one message.
+    pub max_likes: u32,
+    /// Notifications on their way to a client without its acknowledgement.
+    pub unacknowledged: usize,
+    /// The largest payload of a notification, in bytes.
+    pub notification_bytes: usize,
+    /// Kernel memory for what a socket has not taken, in bytes; Linux takes twice that.
+    pub send_buffer: u32,
+    /// Requests of one thread under way.
+    pub requests: usize,
     /// Sockets of this process.
     pub max_connections: usize,
     /// Sockets of one user.

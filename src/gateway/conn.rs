@@ -22,9 +22,6 @@ use super::tally::{Class, Tally, count};
 use super::wire::Says;
 use crate::live::names::{RoomId, UserId};
 
-/// Comments and requests of one client that wait for an answer: a person has one.
-const IN_FLIGHT: u8 = 16;
-
 /// A socket.
 pub(super) struct Conn {
     pub hub: Arc<Hub>,
@@ -139,6 +136,7 @@ impl Why {
 impl Conn {
     pub(super) fn new(opened: Opened) -> Rc<Self> {
         let now = opened.hub.now_ms();
+        let burst = opened.hub.settings.message_burst;
         count(&opened.hub.tally.opened);
         Rc::new(Self {
             hub: opened.hub,
@@ -153,7 +151,7 @@ impl Conn {
             heard: Cell::new(now),
             pinged: Cell::new(now),
             beat: Cell::new(0),
-            budget: Cell::new((super::inbound::BURST * 1_000, now)),
+            budget: Cell::new((burst * 1_000, now)),
             notices: RefCell::default(),
             moved: Notify::new(),
             queue: RefCell::default(),
@@ -385,7 +383,7 @@ impl Conn {
     /// One more that waits for its answer; `None` where too many do.
     pub(super) fn begin(self: &Rc<Self>) -> Option<InFlight> {
         let n = self.in_flight.get();
-        (n < IN_FLIGHT).then(|| {
+        (n < self.hub.settings.in_flight).then(|| {
             self.in_flight.set(n + 1);
             InFlight(Rc::clone(self))
         })

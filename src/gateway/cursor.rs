@@ -2,7 +2,7 @@
 //!
 //! Promises: a client that asked for them gets its user's notifications in order, from the one after the last that it, or
 //! any client of that user, has acknowledged, or after the one that it names; none is left out but what NOTIFY has
-//! forgotten. What was sent and not acknowledged comes again on another socket. At most [`WINDOW`] are on their way.
+//! forgotten. What was sent and not acknowledged comes again on another socket. At most `gateway.unacknowledged` are on their way.
 
 use std::rc::Rc;
 
@@ -19,9 +19,6 @@ use crate::live::read::{self, From};
 use crate::live::streams::{NOTIFY, NOTIFY_READ};
 use crate::retry::Delays;
 
-/// Notifications that a client may leave unacknowledged: it acknowledges what it has seen with one message, when it
-/// likes.
-const WINDOW: usize = 100;
 /// Notifications read at once, and their bytes.
 const PAGE: usize = 50;
 const PAGE_BYTES: usize = 64 << 10;
@@ -144,7 +141,9 @@ fn encode(seq: u64, payload: &[u8]) -> Batch {
 
 fn may_send(conn: &Conn, batch: &Batch) -> bool {
     let cursor = conn.notices.borrow();
-    let open = cursor.as_ref().is_some_and(|c| c.on_the_way.len() < WINDOW);
+    let open = cursor
+        .as_ref()
+        .is_some_and(|c| c.on_the_way.len() < conn.hub.settings.unacknowledged);
     open && conn.has_room(batch.bytes().len())
 }
 

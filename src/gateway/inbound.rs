@@ -14,21 +14,17 @@ use super::wire::{self, Said, Says};
 use crate::live::names::{self, Inbound};
 use crate::live::wire::{Comment, Like, Reason, Refused};
 
-/// Messages that a client may send a second, pings included: a person who writes, taps and acknowledges sends four.
-pub(super) const RATE: u32 = 20;
-/// Messages that it may send at once: what waited while its connection was away.
-pub(super) const BURST: u32 = 60;
-/// The most likes of one message that the workers take by default; a worker says so where it takes fewer.
-const MOST_LIKES: u32 = 1_000;
-
 /// Charges a client for a message. Not where it says more than it may.
 pub(super) fn may_speak(conn: &Conn) -> bool {
     let now = conn.hub.now_ms();
+    let settings = &conn.hub.settings;
     let (left, since) = conn.budget.get();
-    let earned = now.saturating_sub(since).saturating_mul(u64::from(RATE));
+    let earned = now
+        .saturating_sub(since)
+        .saturating_mul(u64::from(settings.message_rate));
     let left = u64::from(left).saturating_add(earned);
-    let left = left.min(u64::from(BURST) * 1_000);
-    // It fits: it is at most BURST thousands.
+    let left = left.min(u64::from(settings.message_burst) * 1_000);
+    // It fits: it is at most as many thousands as may be sent at once.
     let left = u32::try_from(left).unwrap_or(u32::MAX);
     conn.budget.set((left.saturating_sub(1_000), now));
     left >= 1_000
@@ -122,8 +118,9 @@ async fn within<T>(
 
 /// Likes are lossy by contract: where NATS is away they are gone.
 fn like(conn: &Rc<Conn>, n: u32) {
-    if !(1..=MOST_LIKES).contains(&n) {
-        let why = format!("a message holds 1 to {MOST_LIKES} likes, not {n}");
+    let most = conn.hub.settings.max_likes;
+    if !(1..=most).contains(&n) {
+        let why = format!("a message holds 1 to {most} likes, not {n}");
         return refuse(conn, "like", Reason::Malformed, why, None);
     }
     let (Some(nats), Some(in_flight)) = (conn.hub.link.now(), conn.begin()) else {

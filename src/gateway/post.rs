@@ -19,10 +19,8 @@ use super::tally::count;
 use crate::config::Secret;
 use crate::live::names::{self, UserId};
 
-/// The largest payload: a phone's push message has 4 KiB, and four times that is a page of text.
-const LARGEST: usize = 16 << 10;
-/// The most bytes of a body: a payload, and what is around it.
-const BODY: usize = LARGEST + 4_096;
+/// The most bytes of a body around a payload.
+const AROUND: usize = 4_096;
 /// The longest id.
 const LONGEST_ID: usize = 64;
 
@@ -73,10 +71,12 @@ async fn take(
     let malformed = |why: String| wrong(StatusCode::BAD_REQUEST, "malformed", &why);
     // Only a service with a key is listened to, and not for longer than a head may take.
     let time = hub.settings.handshake_timeout;
-    let body = match tokio::time::timeout(time, body.to_bytes_limited(BODY)).await {
+    let largest = hub.settings.notification_bytes;
+    let most = largest + AROUND;
+    let body = match tokio::time::timeout(time, body.to_bytes_limited(most)).await {
         Ok(Ok(Ok(body))) => body,
         Ok(Ok(Err(why))) => return Err(malformed(why.to_string())),
-        Ok(Err(_)) => return Err(too_large(BODY)),
+        Ok(Err(_)) => return Err(too_large(most)),
         Err(_) => {
             let why = format!("the body did not come within {time:?}");
             return Err(wrong(StatusCode::REQUEST_TIMEOUT, "late", &why));
@@ -90,8 +90,8 @@ async fn take(
     let user = UserId::new(&notification.user)
         .map_err(|why| wrong(StatusCode::BAD_REQUEST, "bad_name", &why.to_string()))?;
     let payload = notification.payload.get();
-    if payload.len() > LARGEST {
-        return Err(too_large(LARGEST));
+    if payload.len() > largest {
+        return Err(too_large(largest));
     }
     let mut message = PublishMessage::build().payload(payload.to_owned().into());
     if let Some(id) = &notification.id {

@@ -26,6 +26,8 @@ pub(super) struct Queue {
     /// How much of the first item is written.
     written: usize,
     missed: Missed,
+    /// What the first item says, where it is a mark of what was missed.
+    mark: Option<Missed>,
 }
 
 /// A message that waits.
@@ -139,9 +141,18 @@ impl Queue {
     /// What is to be written next. A mark of what was missed comes before the next message.
     pub(super) fn next(&mut self, tally: &Tally) -> Option<Bytes> {
         if self.written == 0 && self.missed != Missed::default() && !self.items.is_empty() {
-            let missed = std::mem::take(&mut self.missed);
+            let mut missed = std::mem::take(&mut self.missed);
+            match self.mark {
+                // One that waits says what was missed since as well: marks do not pile up before a full socket.
+                Some(before) => {
+                    missed.comments += before.comments;
+                    missed.likes += before.likes;
+                    self.forget(0, tally);
+                }
+                None => tally.sent(Class::Answer, 1),
+            }
+            self.mark = Some(missed);
             let mark = Batch::one(Class::Answer, 1, 0, &wire::missed(missed));
-            tally.sent(Class::Answer, 1);
             let bytes = mark.bytes().clone();
             self.bytes += bytes.len();
             tally.queued.fetch_add(bytes.len(), Ordering::Relaxed);
@@ -167,6 +178,7 @@ impl Queue {
         tally.delivered(first.class, first.units);
         self.forget(0, tally);
         self.written = 0;
+        self.mark = None;
         if self.items.is_empty() && self.items.capacity() > KEPT {
             self.items = VecDeque::new();
         }
@@ -177,6 +189,9 @@ impl Queue {
         let begun = usize::from(self.written > 0);
         while self.items.len() > begun {
             self.remove(self.items.len() - 1, tally);
+        }
+        if begun == 0 {
+            self.mark = None;
         }
     }
 

@@ -22,23 +22,17 @@ use super::http;
 use super::hub::Hub;
 use super::local::Local;
 
-/// Requests of one thread under way, sockets that were taken over not among them: each may hold 128 KiB of head, which is
-/// actix-http's own limit, so 64 MiB a thread at the worst. More wait in the listener's queue.
-const REQUESTS: usize = 512;
 /// The listener's queue: a flood of clients that come back.
 const BACKLOG: u32 = 4_096;
 /// What a stop waits for requests under way, in seconds: they take milliseconds.
 const STOP: u64 = 1;
-/// Kernel memory for what a socket has not taken, which Linux doubles. Left to itself it grows to megabytes a socket, and a
-/// viewer is known to be slow only when it is full.
-const SEND_BUFFER: usize = 32 << 10;
 
 /// Listens where the settings say.
 ///
 /// # Errors
 /// One sentence where the address cannot be had.
-pub(super) fn bind(listen: SocketAddr) -> Result<TcpListener, String> {
-    let bound = bind_once(listen);
+pub(super) fn bind(listen: SocketAddr, send_buffer: u32) -> Result<TcpListener, String> {
+    let bound = bind_once(listen, send_buffer);
     bound.map_err(|error| {
         let remedy = match error.kind() {
             ErrorKind::AddrInUse => {
@@ -54,7 +48,7 @@ pub(super) fn bind(listen: SocketAddr) -> Result<TcpListener, String> {
     })
 }
 
-fn bind_once(listen: SocketAddr) -> std::io::Result<TcpListener> {
+fn bind_once(listen: SocketAddr, send_buffer: u32) -> std::io::Result<TcpListener> {
     let socket = match listen {
         SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
         SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
@@ -62,7 +56,7 @@ fn bind_once(listen: SocketAddr) -> std::io::Result<TcpListener> {
     // A restart finds sockets of the process before it in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     // Accepted sockets have it from the listener.
-    socket.set_send_buffer_size(SEND_BUFFER as u32)?;
+    socket.set_send_buffer_size(send_buffer)?;
     socket.bind(listen)?;
     let listener = socket.listen(BACKLOG)?;
     listener.into_std()
@@ -80,7 +74,7 @@ pub(super) fn serve(
     let addr = listener.local_addr()?;
     let server = Server::build()
         .workers(hub.settings.workers)
-        .max_concurrent_connections(REQUESTS)
+        .max_concurrent_connections(hub.settings.requests)
         .worker_max_blocking_threads(1)
         .shutdown_timeout(STOP)
         .disable_signals()

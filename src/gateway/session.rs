@@ -23,8 +23,6 @@ const READ: usize = 2 << 10;
 const READS: usize = 8;
 /// The longest head of a frame (RFC 6455, 5.2): what may lie before a message that is as long as it may be.
 const HEAD: usize = 14;
-/// Fragments of one message. Browsers send none; libraries that stream send a few.
-const FRAGMENTS: usize = 64;
 
 /// A socket at work.
 pub(super) struct Session {
@@ -152,8 +150,9 @@ impl Session {
 
     fn fragment(&mut self, text: &[u8]) {
         self.fragments += 1;
-        if self.partial.len() + text.len() > self.conn.hub.settings.frame_bytes
-            || self.fragments > FRAGMENTS
+        let settings = &self.conn.hub.settings;
+        if self.partial.len() + text.len() > settings.frame_bytes
+            || self.fragments > settings.fragments
         {
             self.partial = BytesMut::new();
             return self.conn.close(Why::TooLong);

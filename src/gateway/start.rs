@@ -62,7 +62,7 @@ impl Gateway {
             .as_ref()
             .ok_or("a gateway needs [live.auth]: no token can be checked")?;
         let tokens = Tokens::new(tokens).map_err(|why| why.to_string())?;
-        let listener = serve::bind(gateway.listen)?;
+        let listener = serve::bind(gateway.listen, gateway.send_buffer)?;
         let addr = listener.local_addr().map_err(|e| e.to_string())?;
         let arbiter = Arbiter::new();
         let nats = gateway.connection(&settings.nats);
@@ -179,7 +179,7 @@ async fn listen(
 ) -> Result<(), String> {
     let listener = match first {
         Some(listener) => listener,
-        None => serve::bind(addr)?,
+        None => serve::bind(addr, hub.settings.send_buffer)?,
     };
     let (server, handle) = serve::serve(&hub, listener).map_err(|e| e.to_string())?;
     let mut server = std::pin::pin!(server);

@@ -43,7 +43,8 @@ pub struct Snapshot {
 #[derive(Debug, Default)]
 pub struct Tally {
     classes: [Counts; 5],
-    /// Bytes that wait for viewers.
+    /// Bytes that wait for all viewers of this gateway: what is left of messages that were begun, and marks of what was
+    /// missed, are among them.
     pub queued: AtomicUsize,
     /// Frames that were encoded: each of them once, for all viewers of its room.
     pub frames: AtomicU64,

@@ -57,6 +57,10 @@ pub struct Acked {
 pub struct Receipt(oneshot::Receiver<Result<Acked, KafkaError>>);
 
 /// Writes records: in order for each partition, each once, acknowledged by all in-sync replicas.
+///
+/// Once holds while brokers answer within [`Limits::delivery`]. When a record has waited for longer and is given up, librdkafka
+/// begins a new epoch, and the broker does not know those again that it had stored before and whose acknowledgement was lost:
+/// they may be there twice.
 pub struct Producer {
     config: ClientConfig,
     /// There from the first record on, at the latest, until the drop.

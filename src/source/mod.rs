@@ -10,6 +10,7 @@ mod poller;
 mod pollers;
 mod probe;
 mod room;
+mod topic_config;
 mod topic_id;
 
 pub use actor::{Commands, Source};
@@ -18,3 +19,4 @@ pub use client::{client_config, consumer_config};
 pub use command::Command;
 pub use pollers::Pollers;
 pub use probe::{Probe, ProbeError};
+pub use topic_config::set_topic_config;

@@ -1,6 +1,6 @@
 //! A topic's id as the broker gave it: librdkafka has it, the Rust wrapper does not pass it on.
 //!
-//! The one place with unsafe code. Every pointer that is made here is destroyed here, and none outlives the
+//! Unsafe code is here and in `topic_config` alone. Every pointer that is made here is destroyed here, and none outlives the
 //! call; librdkafka's results are read only while their event lives.
 #![allow(unsafe_code)]
 
@@ -96,7 +96,7 @@ pub fn describe<C: ClientContext>(
 
 /// # Safety
 /// `text` is null or a C string that lives as long as the call.
-unsafe fn words(text: *const std::ffi::c_char) -> String {
+pub(super) unsafe fn words(text: *const std::ffi::c_char) -> String {
     if text.is_null() {
         return String::new();
     }
@@ -106,7 +106,8 @@ unsafe fn words(text: *const std::ffi::c_char) -> String {
         .into_owned()
 }
 
-struct Guard<T>(*mut T, unsafe fn(*mut T));
+/// An object of librdkafka's, and what frees it.
+pub(super) struct Guard<T>(pub(super) *mut T, pub(super) unsafe fn(*mut T));
 
 impl<T> Drop for Guard<T> {
     fn drop(&mut self) {

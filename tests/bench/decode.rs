@@ -1,5 +1,6 @@
 //! Rows a second that one thread decodes and projects: an update of 20 columns in every format, 750 bytes as
-//! Debezium's JSON, by the thread's own CPU time, so that a busy machine does not count.
+//! Debezium's JSON, by the thread's own CPU time, so that a busy machine does not count. Beside it, in the same run, what a
+//! general library takes to read the same bytes into values of its own, and no more: serde_json's `Value`, apache-avro's.
 //! `cargo bench --bench decode`.
 #![allow(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use twolane::config::{AvroFile, ColumnType, DocumentSpec, Format, TopicSpec};
@@ -147,6 +149,7 @@ fn measure(
     decoder: &mut impl Decoder,
     (key, value): (&[u8], &[u8]),
     project: Option<Shape>,
+    peer: Peer<'_>,
 ) {
     let shape = project.unwrap_or(Shape::Json);
     let id = match shape {
@@ -189,8 +192,41 @@ fn measure(
         black_box(&batch);
         rows += ROWS;
     }
-    let a_second = rows as f64 / (clock(begin) - start).as_secs_f64();
-    println!("{what:32} {:5} bytes {:10.0} rows/s", value.len(), a_second);
+    let ours = rows as f64 / (clock(begin) - start).as_secs_f64();
+    let begin = Instant::now();
+    let (start, mut rows) = (clock(begin), 0);
+    while begin.elapsed() < FOR {
+        for _ in 0..ROWS {
+            peer(black_box(value));
+        }
+        rows += ROWS;
+    }
+    let theirs = rows as f64 / (clock(begin) - start).as_secs_f64();
+    println!(
+        "{what:32} {:5} bytes {ours:10.0} rows/s; into values {theirs:10.0}; ratio {:5.2}",
+        value.len(),
+        ours / theirs
+    );
+}
+
+/// A record's key or value.
+type Bytes<'r> = &'r [u8];
+/// A general library that reads a record's value.
+type Peer<'p> = &'p dyn Fn(&[u8]);
+
+/// JSON as serde_json's values.
+fn as_json(value: &[u8]) {
+    black_box(serde_json::from_slice::<serde_json::Value>(value).unwrap());
+}
+
+/// A body behind an id as apache-avro's values.
+fn as_avro(schema: &str) -> impl Fn(&[u8]) + use<> {
+    // As long as the bench.
+    let schema: &'static Schema = Box::leak(Box::new(Schema::parse_str(schema).unwrap()));
+    let reader = GenericDatumReader::builder(schema).build().unwrap();
+    move |value| {
+        black_box(reader.read_value(&mut &value[5..]).unwrap());
+    }
 }
 
 fn main() {
@@ -225,10 +261,10 @@ fn main() {
     let debezium = topic();
     let plain = (KEY.as_bytes(), bare.as_bytes());
     let mut json = DebeziumJson::default();
-    measure("decode", &debezium, &mut json, plain, None);
+    measure("decode", &debezium, &mut json, plain, None, &as_json);
     for (what, shape) in [("document", Shape::Json), ("fields", Shape::Fields)] {
         let what = format!("decode + {what}");
-        measure(&what, &debezium, &mut json, plain, Some(shape));
+        measure(&what, &debezium, &mut json, plain, Some(shape), &as_json);
     }
     let with_schema = (KEY.as_bytes(), wrapped.as_bytes());
     measure(
@@ -237,6 +273,7 @@ fn main() {
         &mut json,
         with_schema,
         Some(Shape::Json),
+        &as_json,
     );
 
     let schemas = Arc::<Schemas>::default();
@@ -263,14 +300,15 @@ fn main() {
     schemas.insert(SchemaId::Number(3), value_schema());
     let canal = canal();
     let maxwell = maxwell();
-    let records: [(Format, &[u8], &[u8]); 5] = [
-        (Format::DebeziumAvro, &avro_key, &avro_value),
-        (Format::CanalJson, b"", canal.as_bytes()),
-        (Format::MaxwellJson, b"", maxwell.as_bytes()),
-        (Format::Avro, b"", &avro_event),
-        (Format::Json, b"", ROW.as_bytes()),
+    let (envelopes, events) = (as_avro(&envelope_schema()), as_avro(&value_schema()));
+    let records: [(Format, Bytes<'_>, Bytes<'_>, Peer<'_>); 5] = [
+        (Format::DebeziumAvro, &avro_key, &avro_value, &envelopes),
+        (Format::CanalJson, b"", canal.as_bytes(), &as_json),
+        (Format::MaxwellJson, b"", maxwell.as_bytes(), &as_json),
+        (Format::Avro, b"", &avro_event, &events),
+        (Format::Json, b"", ROW.as_bytes(), &as_json),
     ];
-    for (format, key, value) in records {
+    for (format, key, value, peer) in records {
         let mut topic = topic_as(format);
         if format == Format::Json {
             // Its schema has decimals in digits.
@@ -281,7 +319,14 @@ fn main() {
         }
         let mut decoder = Boxed(decode::decoder(&topic, &schemas));
         let what = format!("{}: decode + document", format.name());
-        measure(&what, &topic, &mut decoder, (key, value), Some(Shape::Json));
+        measure(
+            &what,
+            &topic,
+            &mut decoder,
+            (key, value),
+            Some(Shape::Json),
+            peer,
+        );
     }
 }
 

@@ -93,6 +93,27 @@ pub fn faults(services: &[&str]) -> Stack {
     up(&instance, false, services)
 }
 
+/// A program that tests use beside the servers, built if it is missing; `None`, and said so, where there is no Go to
+/// build it with.
+pub fn tool(name: &str) -> Option<PathBuf> {
+    let there = Command::new("go").arg("version").output();
+    if !there.is_ok_and(|go| go.status.success()) {
+        println!(
+            "SKIPPED: {name} is built with Go 1.24 or later, which is not installed here (https://go.dev/dl)"
+        );
+        return None;
+    }
+    let output = command("local").args(["tool", name]).output();
+    let output = output.expect("the stack command runs");
+    assert!(
+        output.status.success(),
+        "{name}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let path = String::from_utf8(output.stdout).expect("a path in UTF-8");
+    Some(PathBuf::from(path.trim_end()))
+}
+
 /// The name of the instance without passwords.
 pub fn instance() -> String {
     std::env::var("TWOLANE_TEST_INSTANCE").unwrap_or_else(|_| String::from("test"))

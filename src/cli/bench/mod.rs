@@ -9,6 +9,7 @@ mod bare;
 mod benthos;
 mod child;
 mod gateway;
+mod ingest;
 mod latency;
 mod live;
 mod produce;
@@ -41,6 +42,8 @@ enum What {
     Gateway(gateway::Args),
     /// Send records beside Kafka's own tool, and count what each codec leaves of them
     Produce(produce::Args),
+    /// Send events over HTTP with vegeta, singly and in batches, and measure when they are acknowledged
+    Ingest(ingest::Args),
     /// The lane of `sync`, in the process that is measured
     #[command(hide = true)]
     Lane(child::Args),
@@ -57,6 +60,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::Live(args) => live::run(args),
         What::Gateway(args) => gateway::run(args),
         What::Produce(args) => produce::run(args),
+        What::Ingest(args) => ingest::run(args),
         What::Lane(args) => child::run(args),
         What::TimedLane(args) => latency::run_child(args),
     }

@@ -77,6 +77,23 @@ pub(super) async fn make_one(brokers: &str, topic: &str, partitions: i32) -> any
     }
 }
 
+/// The records of a topic that keeps all of them.
+///
+/// # Errors
+/// As [`make`].
+pub(super) async fn records(brokers: &str, topic: &str, partitions: i32) -> anyhow::Result<u64> {
+    let (admin, _) = admin(brokers)?;
+    let topic = topic.to_owned();
+    let count = move || {
+        (0..partitions).try_fold(0, |sum, partition| {
+            let ends = admin.inner().fetch_watermarks(&topic, partition, TIMEOUT);
+            let (start, end) = ends.context("the broker does not say where a partition ends")?;
+            anyhow::Ok(sum + u64::try_from(end - start).unwrap_or(0))
+        })
+    };
+    tokio::task::spawn_blocking(count).await?
+}
+
 /// Removes one topic.
 ///
 /// # Errors

@@ -167,7 +167,7 @@ impl Stack {
 ///
 /// # Errors
 /// Where there is none.
-fn root() -> anyhow::Result<PathBuf> {
+pub(in crate::cli) fn root() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("CARGO_MANIFEST_DIR") {
         let folder = PathBuf::from(folder);
         if folder.join(SCRIPT).exists() {

@@ -14,8 +14,6 @@ pub(super) struct Found {
     pub replicas: i32,
     /// Every setting, with what holds by default.
     pub config: BTreeMap<String, String>,
-    /// The settings that are the topic's own.
-    pub own: BTreeMap<String, String>,
 }
 
 /// How long a sink of the topic remembers what was deleted: the log must not forget sooner.
@@ -207,7 +205,6 @@ mod tests {
         Found {
             partitions: 8,
             replicas: 1,
-            own: spec(config).config,
             config: all,
         }
     }

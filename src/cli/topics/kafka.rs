@@ -4,11 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
-use rdkafka::admin::{
-    AdminClient, AdminOptions, AlterConfig, ConfigSource, NewTopic, ResourceSpecifier,
-    TopicReplication,
-};
+use anyhow::{Context as _, anyhow, bail};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -16,7 +13,7 @@ use super::item::{Item, Mode, Verdict};
 use super::judge::{Found, Horizon, judge};
 use crate::config::{KafkaSettings, TopicSpec};
 use crate::retry::Delays;
-use crate::source::client_config;
+use crate::source::{client_config, set_topic_config};
 
 /// How long the brokers may take for one answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -59,19 +56,13 @@ impl Kafka {
                 .with_context(asking)?,
             None => bail!("{}", asking()),
         };
-        let (mut config, mut own) = (BTreeMap::new(), BTreeMap::new());
-        for entry in described.entries {
-            let Some(value) = entry.value else { continue };
-            if entry.source == ConfigSource::DynamicTopic {
-                own.insert(entry.name.clone(), value.clone());
-            }
-            config.insert(entry.name, value);
-        }
+        let entries = described.entries.into_iter();
+        let config = entries.filter_map(|entry| Some((entry.name, entry.value?)));
+        let config = config.collect::<BTreeMap<_, _>>();
         Ok(Some(Found {
             partitions,
             replicas,
             config,
-            own,
         }))
     }
 
@@ -80,7 +71,6 @@ impl Kafka {
         &self,
         item: Item,
         spec: &TopicSpec,
-        found: Option<&Found>,
         horizon: Option<&Horizon>,
         mode: Mode,
     ) -> Item {
@@ -95,12 +85,12 @@ impl Kafka {
                 // Somebody else was faster, or the brokers' metadata slower: what is there is looked at.
                 Ok(Some(found)) => {
                     let item = Item::new(item.what, judge(spec, Some(&found), horizon));
-                    let again = self.carry_out(item, spec, Some(&found), horizon, mode);
+                    let again = self.carry_out(item, spec, horizon, mode);
                     return Box::pin(again).await;
                 }
                 Err(why) => Err(why),
             },
-            (Mode::Apply, Verdict::Alter(_)) => self.alter(spec, found).await,
+            (Mode::Apply, Verdict::Alter(_)) => self.alter(spec).await,
         };
         match done {
             Ok(()) => item,
@@ -136,21 +126,17 @@ impl Kafka {
         }
     }
 
-    /// Kafka's older request sets all of a topic's own settings at once, and the client has no other: those that
-    /// the spec does not name are sent as they are.
-    async fn alter(&self, spec: &TopicSpec, found: Option<&Found>) -> anyhow::Result<()> {
-        let mut config = found.map(|found| found.own.clone()).unwrap_or_default();
-        config.extend(spec.config.clone());
-        let resource = AlterConfig::new(ResourceSpecifier::Topic(&spec.name));
-        let resource = config.iter().fold(resource, |resource, (name, value)| {
-            resource.set(name, value)
+    /// Sets what the spec names; whatever else somebody sets at the same time stays.
+    async fn alter(&self, spec: &TopicSpec) -> anyhow::Result<()> {
+        let (admin, name) = (Arc::clone(&self.admin), spec.name.clone());
+        let config = spec.config.clone();
+        let altered = tokio::task::spawn_blocking(move || {
+            let config = config.iter().map(|(name, value)| (&**name, &**value));
+            let config = config.collect::<Vec<_>>();
+            set_topic_config(admin.inner(), &name, &config, TIMEOUT)
         });
-        let altered = self.admin.alter_configs([&resource], &options()).await;
-        match altered.context("the brokers do not answer")?.pop() {
-            Some(Ok(_)) => Ok(()),
-            Some(Err((_, why))) => bail!("the broker does not alter it: {why}"),
-            None => bail!("the broker does not say what became of it"),
-        }
+        let altered = altered.await?;
+        altered.map_err(|why| anyhow!("the broker does not alter it: {why}"))
     }
 }
 

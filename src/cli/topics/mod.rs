@@ -135,9 +135,7 @@ async fn all(config: &Config, selected: &Selected, mode: Mode) -> anyhow::Result
             };
             let verdict = judge::judge(spec, found.as_ref(), horizon.as_ref());
             let item = Item::new(format!("topic {}", spec.name), verdict);
-            let item = kafka
-                .carry_out(item, spec, found.as_ref(), horizon.as_ref(), mode)
-                .await;
+            let item = kafka.carry_out(item, spec, horizon.as_ref(), mode).await;
             report.add(item);
             if found.is_some() {
                 report.extend(columns::of(&config.settings, spec).await);

@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 89] = [
+pub(crate) static SETTINGS: [Field; 98] = [
     Field::new(
         "topics_dir",
         Kind::Path,
@@ -247,6 +247,64 @@ pub(crate) static SETTINGS: [Field; 89] = [
         "A client from which nothing came for so long, not even a pong, is gone.",
     )
     .default("60s"),
+    // A person who writes, taps and acknowledges sends four.
+    Field::new(
+        "gateway.message_rate",
+        Kind::integer(1, 1_000),
+        "Messages that a client may send a second, pings included; more of them end its connection.",
+    )
+    .default("20"),
+    // What waited while its connection was away.
+    Field::new("gateway.message_burst", Kind::integer(1, 10_000), "Messages that a client may send at once.").default("60"),
+    // Browsers send none; libraries that stream send a few.
+    Field::new(
+        "gateway.fragments",
+        Kind::integer(1, 1_000),
+        "Fragments of one message of a client; more of them end its connection.",
+    )
+    .default("64"),
+    // A person has one; a script of a moderator's a few.
+    Field::new(
+        "gateway.in_flight",
+        Kind::integer(1, 255),
+        "Comments and requests of one client that may wait for their answers; the next ones are refused.",
+    )
+    .default("16"),
+    // Twenty times what workers take by default: theirs decides, and this one keeps nonsense off the wire.
+    Field::new(
+        "gateway.max_likes",
+        Kind::integer(1, 10_000),
+        "The most likes in one message of a client. `likes.max_per_message` in `topics/live.toml` is the workers' own limit.",
+    )
+    .default("1000"),
+    // A client acknowledges what was seen with one message, when it likes; a page shows fewer.
+    Field::new(
+        "gateway.unacknowledged",
+        Kind::integer(1, 10_000),
+        "Notifications that are on their way to a client without its acknowledgement.",
+    )
+    .default("100"),
+    // A phone's push message has 4 KiB, and four times that is a page of text. More than 64 KiB fits into no queue.
+    Field::new(
+        "gateway.notification_bytes",
+        Kind::size(1 << 10, 64 << 10),
+        "The largest payload of a notification.",
+    )
+    .default("16KiB"),
+    // Left to itself it grows to megabytes a socket, and a viewer is known to be slow only when it is full.
+    Field::new(
+        "gateway.send_buffer",
+        Kind::size(4 << 10, 4 << 20),
+        "Kernel memory for what a socket has not taken; Linux takes twice that.",
+    )
+    .default("32KiB"),
+    // Each may hold 128 KiB of head, which is actix-http's own limit: 64 MiB a thread at the worst.
+    Field::new(
+        "gateway.requests",
+        Kind::integer(16, 100_000),
+        "Requests of one thread under way, sockets that are open not among them; more wait in the listener's queue.",
+    )
+    .default("512"),
     Field::new(
         "gateway.max_connections",
         Kind::integer(1, 1_000_000),

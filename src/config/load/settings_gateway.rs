@@ -54,6 +54,15 @@ pub(super) fn read(values: &Values, problems: &mut Problems) -> Option<Option<Ga
         handshake_timeout: values.duration("gateway.handshake_timeout")?,
         ping_interval: ping,
         idle_timeout: idle,
+        message_rate: small(values, "gateway.message_rate"),
+        message_burst: small(values, "gateway.message_burst"),
+        fragments: number(values, "gateway.fragments"),
+        in_flight: u8::try_from(values.integer("gateway.in_flight")).unwrap_or(u8::MAX),
+        max_likes: small(values, "gateway.max_likes"),
+        unacknowledged: number(values, "gateway.unacknowledged"),
+        notification_bytes: values.size("gateway.notification_bytes"),
+        send_buffer: u32::try_from(values.size("gateway.send_buffer")).unwrap_or(u32::MAX),
+        requests: number(values, "gateway.requests"),
         max_connections: number(values, "gateway.max_connections"),
         max_per_user: number(values, "gateway.max_per_user"),
         max_per_address: number(values, "gateway.max_per_address"),
@@ -61,6 +70,10 @@ pub(super) fn read(values: &Values, problems: &mut Problems) -> Option<Option<Ga
         api_keys,
         login,
     }))
+}
+
+fn small(values: &Values, path: &str) -> u32 {
+    u32::try_from(values.integer(path)).unwrap_or(u32::MAX)
 }
 
 fn number(values: &Values, path: &str) -> usize {

@@ -102,6 +102,29 @@ fn what_was_begun_is_finished() {
 }
 
 #[test]
+fn marks_of_what_was_missed_do_not_pile_up_before_a_socket_that_takes_nothing() {
+    let (mut queue, tally) = (Queue::default(), Tally::default());
+    let mut most = 0;
+    for _ in 0..1_000 {
+        push(&mut queue, Class::Comment, 1, 100, &tally);
+        // The socket was asked, and took nothing.
+        queue.next(&tally);
+        most = most.max(queue.bytes());
+    }
+    assert!(most <= LIMITS.one + 64, "{most}");
+    assert_eq!(tally.snapshot(Class::Answer).sent, 1);
+    let waits = tally.snapshot(Class::Comment).sent - tally.snapshot(Class::Comment).shed;
+    let mark = queue.next(&tally).unwrap();
+    let mark = String::from_utf8_lossy(&mark[2..]).into_owned();
+    let said = format!("\"comments\":{}", tally.snapshot(Class::Comment).shed);
+    assert!(mark.contains(&said), "{mark} is not of {said}");
+    assert_eq!(
+        drain(&mut queue, &tally),
+        1 + usize::try_from(waits).unwrap()
+    );
+}
+
+#[test]
 fn with_no_memory_left_a_viewer_still_gets_one_message_at_a_time() {
     let (mut queue, tally) = (Queue::default(), Tally::default());
     tally.queued.store(1 << 20, Ordering::Relaxed);

@@ -39,7 +39,7 @@ pub struct Rig {
 /// A gateway as a process of its own.
 pub struct Outside {
     pub addr: SocketAddr,
-    _process: Process,
+    process: Process,
 }
 
 /// Rooms lie side by side in one Redis.
@@ -69,6 +69,21 @@ pub fn adds_up(status: &GatewayStatus) {
         assert_eq!(now.sent, now.delivered + now.shed, "{class:?}: {now:?}");
     }
     assert_eq!(status.tally().queued.load(Ordering::Relaxed), 0);
+}
+
+// === impl Outside ===
+
+impl Outside {
+    /// Its resident memory, in bytes.
+    pub fn resident(&self) -> usize {
+        let file = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(file).expect("it lives");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.and_then(|kib| kib.trim().parse::<usize>().ok())
+            .expect("a number of kB")
+            << 10
+    }
 }
 
 // === impl Rig ===
@@ -138,16 +153,18 @@ impl Rig {
 
     /// A gateway as a process of its own, at this address.
     pub fn outside(&self, port: u16) -> Outside {
+        self.outside_with(port, &[])
+    }
+
+    /// The same with further lines of `[gateway]`.
+    pub fn outside_with(&self, port: u16, more: &[&str]) -> Outside {
         let addr = SocketAddr::from(([127, 0, 0, 1], port));
-        let file = self.file(addr, &[]);
+        let file = self.file(addr, more);
         let mut command = Command::new(env!("CARGO_BIN_EXE_twolane"));
         command.args(["run", "gateway", "--settings"]).arg(&file);
         let log = self.folder.path().join("gateway.log");
         let process = Process::start(&mut command, &log, || listens(port));
-        Outside {
-            addr,
-            _process: process,
-        }
+        Outside { addr, process }
     }
 
     pub fn a_port(&self) -> u16 {

@@ -4,7 +4,9 @@
 mod client;
 mod desk;
 mod drain;
+mod fatal;
 mod http;
+mod load;
 mod partition;
 mod send;
 mod topics;

@@ -7,8 +7,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use async_nats::jetstream::{self, stream::Stream};
 use hdrhistogram::Histogram;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
+use super::peer;
 use super::sockets::Crowd;
 use crate::cli::bench::live::pace::{Pace, micros, whole};
 use crate::cli::demo::guest;
@@ -65,6 +69,24 @@ pub(super) struct Figures {
     pub(super) frames: f64,
 }
 
+impl Figures {
+    /// Both of two runs under the same conditions.
+    ///
+    /// # Errors
+    /// Where the histograms do not fit, which those of one program do.
+    pub(super) fn and(mut self, other: &Self) -> anyhow::Result<Self> {
+        let fits = |why| anyhow::anyhow!("histograms: {why:?}");
+        self.latency.add(&other.latency).map_err(fits)?;
+        self.lag.add(&other.lag).map_err(fits)?;
+        self.sent += other.sent;
+        self.received += other.received;
+        self.missing += other.missing;
+        self.per_second = f64::midpoint(self.per_second, other.per_second);
+        self.frames = f64::midpoint(self.frames, other.frames);
+        Ok(self)
+    }
+}
+
 /// Sends, waits for what is on its way, and says what came of it.
 ///
 /// # Errors
@@ -75,9 +97,7 @@ pub(super) async fn run(
     crowd: &Crowd,
     flow: Flow,
 ) -> anyhow::Result<Figures> {
-    let client = guest::connect(&settings.nats, login(settings)).await?;
-    let room = RoomId::new(&crowd.room)?;
-    let subject = names::out(&room);
+    let to = Publisher::open(settings, crowd).await?;
     let pace = Pace {
         origin: Instant::now() + Duration::from_millis(500),
         rate: flow.rate,
@@ -101,11 +121,14 @@ pub(super) async fn run(
     let began = Instant::now();
     let (put, mut taken) = mpsc::channel::<Vec<u8>>(UNDER_WAY);
     let publishing = tokio::spawn(async move {
+        let mut to = to;
+        let mut n = 0;
         while let Some(json) = taken.recv().await {
-            client.publish(subject.clone(), json.into()).await?;
+            to.publish(n, json).await?;
+            n += 1;
         }
-        client.flush().await?;
-        anyhow::Ok(client)
+        to.flush().await?;
+        anyhow::Ok(to)
     });
     let unique = unique.to_owned();
     let paced = pace.keep(move |n, due| {
@@ -154,6 +177,59 @@ pub(super) async fn run(
         frames: frames as f64 / began.elapsed().as_secs_f64(),
         latency: meter.latency,
     })
+}
+
+/// What comments are put into.
+enum Publisher {
+    /// LIVE_OUT, as workers do.
+    Nats(async_nats::Client, String),
+    /// The peer's channel, over a socket of its own.
+    Peer(OwnedWriteHalf, String, JoinHandle<()>),
+}
+
+impl Publisher {
+    async fn open(settings: &Settings, crowd: &Crowd) -> anyhow::Result<Self> {
+        if !crowd.door.is_peer() {
+            let client = guest::connect(&settings.nats, login(settings)).await?;
+            let room = RoomId::new(&crowd.room)?;
+            return Ok(Self::Nats(client, names::out(&room)));
+        }
+        let (stream, _) = peer::enter(crowd.door.addr(), None).await?;
+        let (mut read, write) = stream.into_split();
+        // Its acknowledgements are of no interest, but must be taken.
+        let answers = tokio::spawn(async move {
+            let mut sink = tokio::io::sink();
+            let _ = tokio::io::copy(&mut read, &mut sink).await;
+        });
+        Ok(Self::Peer(write, crowd.room.clone(), answers))
+    }
+
+    async fn publish(&mut self, n: u64, entry: Vec<u8>) -> anyhow::Result<()> {
+        match self {
+            Self::Nats(client, subject) => client.publish(subject.clone(), entry.into()).await?,
+            Self::Peer(write, channel, _) => {
+                let command = peer::publish(n, channel, &entry)?;
+                write.write_all(&command).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) -> anyhow::Result<()> {
+        match self {
+            Self::Nats(client, _) => client.flush().await?,
+            Self::Peer(write, ..) => write.flush().await?,
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        if let Self::Peer(.., answers) = self {
+            answers.abort();
+        }
+    }
 }
 
 fn entry(unique: &str, n: u64, due: Duration) -> anyhow::Result<Vec<u8>> {

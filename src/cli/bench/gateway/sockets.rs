@@ -12,10 +12,11 @@ use anyhow::{Context as _, bail, ensure};
 use bytes::BytesMut;
 use futures_util::{StreamExt as _, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::fanout::Meter;
+use super::peer;
 use crate::cli::demo::guest;
 use crate::config::{Settings, TokenSettings};
 use crate::live::auth;
@@ -32,18 +33,23 @@ const ANSWER: usize = 1_024;
 const READ: usize = 32 << 10;
 /// Users among whom idle sockets are shared out: notifications find one of them each.
 const USERS: usize = 1_000;
+/// How the peer begins what it sends of a channel.
+const PUSHED: &[u8] = br#"{"push":"#;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Where sockets are opened, and with which tokens.
 #[derive(Clone)]
 pub(super) struct Door {
     addr: SocketAddr,
-    tokens: TokenSettings,
+    /// How tokens of the gateway's are made; `None` at the peer, which asks for none.
+    tokens: Option<TokenSettings>,
 }
 
 /// Sockets that are open.
 pub(super) struct Crowd {
     pub(super) room: String,
+    /// Where they are.
+    pub(super) door: Door,
     /// What came.
     pub(super) heard: Arc<Heard>,
     tasks: Vec<JoinHandle<()>>,
@@ -82,8 +88,23 @@ impl Door {
         let tokens = settings.live.auth.clone();
         Ok(Self {
             addr,
-            tokens: tokens.context("the settings say nothing of tokens")?,
+            tokens: Some(tokens.context("the settings say nothing of tokens")?),
         })
+    }
+
+    /// The peer's.
+    pub(super) fn of_peer(addr: SocketAddr) -> Self {
+        Self { addr, tokens: None }
+    }
+
+    /// Whether it is the peer's.
+    pub(super) fn is_peer(&self) -> bool {
+        self.tokens.is_none()
+    }
+
+    /// Where it is.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.addr
     }
 
     /// Waits until a socket is opened and greeted.
@@ -95,7 +116,7 @@ impl Door {
         loop {
             let first = async {
                 let room = format!("{unique}-first");
-                let (mut stream, mut left) = self.enter(&room, "bench-first").await?;
+                let (mut stream, mut left) = self.enter(&room, "bench-first", None).await?;
                 while left.is_empty() {
                     ensure!(stream.read_buf(&mut left).await? > 0, "it was closed");
                 }
@@ -113,34 +134,57 @@ impl Door {
         }
     }
 
-    async fn enter(&self, room: &str, user: &str) -> anyhow::Result<(TcpStream, BytesMut)> {
-        let token = auth::mint(&self.tokens, &UserId::new(user)?, &[], false, DAY)?;
-        let mut stream = TcpStream::connect(self.addr).await?;
+    async fn enter(
+        &self,
+        room: &str,
+        user: &str,
+        buffer: Option<u32>,
+    ) -> anyhow::Result<(TcpStream, BytesMut)> {
+        let Some(tokens) = &self.tokens else {
+            return peer::enter(self.addr, Some(room)).await;
+        };
+        let token = auth::mint(tokens, &UserId::new(user)?, &[], false, DAY)?;
         let head = format!(
             "GET /v1/rooms/{room}/ws HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
              Authorization: Bearer {token}\r\n\r\n",
             self.addr
         );
-        stream.write_all(head.as_bytes()).await?;
-        let mut answer = BytesMut::with_capacity(ANSWER);
-        let end = loop {
-            if let Some(at) = memchr::memmem::find(&answer, b"\r\n\r\n") {
-                break at + 4;
-            }
-            if stream.read_buf(&mut answer).await? == 0 || answer.len() > ANSWER * 64 {
-                bail!("no handshake: {}", String::from_utf8_lossy(&answer));
-            }
-        };
-        let left = answer.split_off(end);
-        ensure!(
-            answer.starts_with(b"HTTP/1.1 101"),
-            "refused: {}{}",
-            String::from_utf8_lossy(&answer),
-            String::from_utf8_lossy(&left)
-        );
-        Ok((stream, left))
+        upgrade(self.addr, &head, buffer).await
     }
+}
+
+/// Asks for a WebSocket by this head, and gives what came behind the answer. `buffer`: the kernel's for what comes, where it is
+/// to be another than usual.
+pub(super) async fn upgrade(
+    addr: SocketAddr,
+    head: &str,
+    buffer: Option<u32>,
+) -> anyhow::Result<(TcpStream, BytesMut)> {
+    let socket = TcpSocket::new_v4()?;
+    if let Some(buffer) = buffer {
+        socket.set_recv_buffer_size(buffer)?;
+    }
+    let mut stream = socket.connect(addr).await?;
+    stream.set_nodelay(true)?;
+    stream.write_all(head.as_bytes()).await?;
+    let mut answer = BytesMut::with_capacity(ANSWER);
+    let end = loop {
+        if let Some(at) = memchr::memmem::find(&answer, b"\r\n\r\n") {
+            break at + 4;
+        }
+        if stream.read_buf(&mut answer).await? == 0 || answer.len() > ANSWER * 64 {
+            bail!("no handshake: {}", String::from_utf8_lossy(&answer));
+        }
+    };
+    let left = answer.split_off(end);
+    ensure!(
+        answer.starts_with(b"HTTP/1.1 101"),
+        "refused: {}{}",
+        String::from_utf8_lossy(&answer),
+        String::from_utf8_lossy(&left)
+    );
+    Ok((stream, left))
 }
 
 // === impl Crowd ===
@@ -169,7 +213,7 @@ impl Crowd {
             let on = on.clone();
             async move {
                 let entered = on.spawn(async move {
-                    let (stream, left) = door.enter(&room, &user(kind, n)).await?;
+                    let (stream, left) = door.enter(&room, &user(kind, n), None).await?;
                     anyhow::Ok(tokio::spawn(listen(stream, left, heard)))
                 });
                 entered.await?
@@ -183,6 +227,7 @@ impl Crowd {
         drop(opened);
         Ok(Self {
             room,
+            door: door.clone(),
             heard,
             tasks,
             thread,
@@ -208,6 +253,21 @@ impl Crowd {
     }
 }
 
+/// Reads 1 KB a second of a room's socket, as somebody on a line that is too slow does.
+pub(super) async fn read_slowly(door: &Door, room: &str) -> anyhow::Result<()> {
+    /// Of a kilobyte.
+    const A_TENTH: usize = 102;
+    /// What the kernel holds for it.
+    const SMALL: u32 = 4 << 10;
+    let (mut stream, _) = door.enter(room, "bench-slow", Some(SMALL)).await?;
+    let mut ticks = tokio::time::interval(Duration::from_millis(100));
+    let mut some = [0; A_TENTH];
+    loop {
+        ticks.tick().await;
+        ensure!(stream.read(&mut some).await? > 0, "it was closed");
+    }
+}
+
 /// Reads a socket, and hands over what came and when.
 async fn listen(mut stream: TcpStream, mut buffer: BytesMut, heard: Arc<Heard>) {
     let mut codec = Codec::new().max_size(1 << 20).client_mode();
@@ -216,8 +276,16 @@ async fn listen(mut stream: TcpStream, mut buffer: BytesMut, heard: Arc<Heard>) 
         loop {
             match codec.decode(&mut buffer) {
                 Ok(Some(Frame::Text(text))) => {
-                    if text.starts_with(br#"{"type":"entries""#) {
+                    if text.starts_with(br#"{"type":"entries""#) || text.starts_with(PUSHED) {
                         heard.entries(now, &text);
+                    } else if &text[..] == b"{}" {
+                        // The peer's ping, which is answered by the like.
+                        let Ok(pong) = peer::text(b"{}".to_vec()) else {
+                            break;
+                        };
+                        if stream.write_all(&pong).await.is_err() {
+                            break;
+                        }
                     }
                 }
                 // The shortest masked pong.

@@ -75,14 +75,22 @@ impl Worker {
                 command.env_remove(name);
             }
         }
+        command.args(["run", part]);
+        Self::spawn(command)
+    }
+
+    /// The same of any program that is measured.
+    ///
+    /// # Errors
+    /// The same.
+    pub(in crate::cli::bench) fn spawn(mut command: Command) -> anyhow::Result<Self> {
         let child = command
-            .args(["run", part])
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
             .kill_on_drop(true)
             .spawn()
-            .context("cannot start the worker")?;
-        let pid = child.id().context("the worker ended at once")?;
+            .with_context(|| format!("cannot start {:?}", command.as_std().get_program()))?;
+        let pid = child.id().context("it ended at once")?;
         Ok(Self {
             child: tokio::sync::Mutex::new(child),
             pid,
@@ -95,6 +103,11 @@ impl Worker {
             Ok(status) => anyhow!("the worker ended ({status}); what it said is above"),
             Err(why) => anyhow!("the worker cannot be waited for: {why}"),
         }
+    }
+
+    /// Its process id.
+    pub(in crate::cli::bench) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Its resident memory now, in bytes.
