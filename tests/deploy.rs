@@ -29,7 +29,11 @@ fn files(folder: &str, extension: &str) -> Vec<(String, String)> {
     for entry in std::fs::read_dir(here().join(folder)).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.extension().is_some_and(|e| e == extension) {
-            let name = path.strip_prefix(here()).expect("below").display().to_string();
+            let name = path
+                .strip_prefix(here())
+                .expect("below")
+                .display()
+                .to_string();
             let text = read(&name);
             found.push((name, text));
         }
@@ -47,7 +51,12 @@ fn manifests() -> Vec<(String, String)> {
 fn everything() -> Vec<(String, String)> {
     let mut all = manifests();
     all.extend(files("deploy/systemd", "service"));
-    for file in ["deploy/compose.yaml", "deploy/Dockerfile", "deploy/RUNBOOK.md", "deploy/README.md"] {
+    for file in [
+        "deploy/compose.yaml",
+        "deploy/Dockerfile",
+        "deploy/RUNBOOK.md",
+        "deploy/README.md",
+    ] {
         all.push((file.to_owned(), read(file)));
     }
     all
@@ -72,9 +81,18 @@ fn value<'t>(text: &'t str, name: &str) -> &'t str {
 
 fn default_of(setting: &str) -> String {
     let reference = reference::settings();
-    let line = reference.lines().find(|l| l.starts_with(&format!("| `{setting}` |")));
-    let default = line.unwrap_or_else(|| panic!("no setting {setting}")).split('|').nth(3);
-    default.expect("a default").trim().trim_matches('`').to_owned()
+    let line = reference
+        .lines()
+        .find(|l| l.starts_with(&format!("| `{setting}` |")));
+    let default = line
+        .unwrap_or_else(|| panic!("no setting {setting}"))
+        .split('|')
+        .nth(3);
+    default
+        .expect("a default")
+        .trim()
+        .trim_matches('`')
+        .to_owned()
 }
 
 fn seconds(text: &str) -> Duration {
@@ -88,8 +106,13 @@ fn every_setting_that_is_named_is_one() {
         let upper = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         for name in words(&text, "TWOLANE_", upper) {
             // The stack's and the settings file's own.
-            let other = name.starts_with("TWOLANE_STACK_") || name == "TWOLANE_SETTINGS" || name == "TWOLANE";
-            assert!(other || reference.contains(&format!("`{name}`")), "{file} names {name}, which is no setting");
+            let other = name.starts_with("TWOLANE_STACK_")
+                || name == "TWOLANE_SETTINGS"
+                || name == "TWOLANE";
+            assert!(
+                other || reference.contains(&format!("`{name}`")),
+                "{file} names {name}, which is no setting"
+            );
         }
     }
 }
@@ -98,9 +121,16 @@ fn every_setting_that_is_named_is_one() {
 fn paths_and_ports_are_the_programs_own() {
     let answers = read("src/ops/admin/answers.rs");
     for (file, text) in manifests() {
-        for path in words(&text, "path: /", |c| c != ',' && c != '\n' && c != ' ' || c == ':').iter() {
+        for path in words(&text, "path: /", |c| {
+            c != ',' && c != '\n' && c != ' ' || c == ':'
+        })
+        .iter()
+        {
             let path = path.trim_start_matches("path: ").trim();
-            assert!(answers.contains(&format!("\"GET {path}\"")), "{file} asks for {path}");
+            assert!(
+                answers.contains(&format!("\"GET {path}\"")),
+                "{file} asks for {path}"
+            );
         }
     }
     let admin = default_of("admin.listen");
@@ -110,18 +140,38 @@ fn paths_and_ports_are_the_programs_own() {
     assert!(read("deploy/observability/prometheus.yml").contains(&format!("\"{place}\"")));
     let image = read("deploy/Dockerfile");
     assert!(value(&image, "EXPOSE ").split(' ').any(|p| p == port));
-    for (file, text) in manifests().iter().filter(|(_, text)| text.contains("kind: Deployment")) {
+    for (file, text) in manifests()
+        .iter()
+        .filter(|(_, text)| text.contains("kind: Deployment"))
+    {
         assert!(text.contains(&format!("containerPort: {port}")), "{file}");
-        assert!(text.contains(&format!("prometheus.io/port: \"{port}\"")), "{file}");
+        assert!(
+            text.contains(&format!("prometheus.io/port: \"{port}\"")),
+            "{file}"
+        );
         for probe in ["livenessProbe", "readinessProbe"] {
             assert!(text.contains(probe), "{file} has no {probe}");
         }
         // A port that is listened on is named, and exposed by the image.
-        for (setting, name) in [("TWOLANE_GATEWAY_LISTEN", "gateway"), ("TWOLANE_INGEST_LISTEN", "ingest")] {
+        for (setting, name) in [
+            ("TWOLANE_GATEWAY_LISTEN", "gateway"),
+            ("TWOLANE_INGEST_LISTEN", "ingest"),
+        ] {
             if let Some((_, rest)) = text.split_once(setting) {
-                let listen = value(rest, "value: ").rsplit(':').next().expect("a port").trim_matches('"').to_owned();
-                assert!(text.contains(&format!("{{ name: {name}, containerPort: {listen} }}")), "{file}");
-                assert!(value(&image, "EXPOSE ").split(' ').any(|p| p == listen), "{file}");
+                let listen = value(rest, "value: ")
+                    .rsplit(':')
+                    .next()
+                    .expect("a port")
+                    .trim_matches('"')
+                    .to_owned();
+                assert!(
+                    text.contains(&format!("{{ name: {name}, containerPort: {listen} }}")),
+                    "{file}"
+                );
+                assert!(
+                    value(&image, "EXPOSE ").split(' ').any(|p| p == listen),
+                    "{file}"
+                );
             }
         }
     }
@@ -132,15 +182,26 @@ fn whoever_stops_a_process_waits_until_it_has_drained() {
     let drained = seconds(&default_of("shutdown")) + LEAVING;
     let wait = |file: &str, text: &str, name: &str| {
         let given = seconds(value(text, name));
-        assert!(given > drained, "{file}: {given:?} are not more than {drained:?}");
+        assert!(
+            given > drained,
+            "{file}: {given:?} are not more than {drained:?}"
+        );
     };
     for (file, text) in manifests() {
         if text.contains("kind: Deployment") {
             wait(&file, &text, "terminationGracePeriodSeconds:");
         }
     }
-    wait("systemd", &read("deploy/systemd/twolane.service"), "TimeoutStopSec=");
-    wait("compose", &read("deploy/compose.yaml"), "stop_grace_period:");
+    wait(
+        "systemd",
+        &read("deploy/systemd/twolane.service"),
+        "TimeoutStopSec=",
+    );
+    wait(
+        "compose",
+        &read("deploy/compose.yaml"),
+        "stop_grace_period:",
+    );
     let settings = value(&read("deploy/kubernetes/10-settings.yaml"), "shutdown =").to_owned();
     assert_eq!(settings, default_of("shutdown"));
 }
@@ -165,7 +226,10 @@ fn every_workload_may_do_nothing_that_it_need_not() {
             assert!(text.contains(line), "{file} lacks {line}");
         }
         // The same number as the image's user.
-        assert!(read("deploy/Dockerfile").contains(&format!("USER {}:", value(&text, "runAsUser: "))), "{file}");
+        assert!(
+            read("deploy/Dockerfile").contains(&format!("USER {}:", value(&text, "runAsUser: "))),
+            "{file}"
+        );
     }
 }
 
@@ -174,17 +238,29 @@ fn the_image_is_built_from_what_is_here() {
     let image = read("deploy/Dockerfile");
     let manifest = read("Cargo.toml");
     let rust = value(&manifest, "rust-version = ");
-    assert!(image.contains(&format!("FROM rust:{rust}.")), "the image's Rust is not {rust}");
+    assert!(
+        image.contains(&format!("FROM rust:{rust}.")),
+        "the image's Rust is not {rust}"
+    );
     let ignored = read(".dockerignore");
-    for line in image.lines().filter(|l| l.starts_with("COPY ") && !l.contains("--from")) {
+    for line in image
+        .lines()
+        .filter(|l| l.starts_with("COPY ") && !l.contains("--from"))
+    {
         let parts: Vec<&str> = line.split_whitespace().skip(1).collect();
         for source in &parts[..parts.len() - 1] {
             assert!(here().join(source).exists(), "{line}");
-            assert!(ignored.lines().any(|l| l == format!("!{source}")), ".dockerignore holds {source} back");
+            assert!(
+                ignored.lines().any(|l| l == format!("!{source}")),
+                ".dockerignore holds {source} back"
+            );
         }
     }
     // Cargo asks for every target that the manifest names, whatever is built.
-    for (_, rest) in manifest.match_indices("\npath = ").map(|(at, m)| manifest.split_at(at + m.len())) {
+    for (_, rest) in manifest
+        .match_indices("\npath = ")
+        .map(|(at, m)| manifest.split_at(at + m.len()))
+    {
         let path = value(rest, "\"").trim_matches('"');
         assert!(image.contains(path), "the dependencies' layer lacks {path}");
     }
@@ -194,10 +270,18 @@ fn the_image_is_built_from_what_is_here() {
 #[test]
 fn every_workloads_settings_are_valid() {
     let settings = read("deploy/kubernetes/10-settings.yaml");
-    let (_, block) = settings.split_once("twolane.toml: |\n").expect("the settings");
-    let block: String = block.lines().map(|l| format!("{}\n", l.strip_prefix("    ").unwrap_or(l))).collect();
+    let (_, block) = settings
+        .split_once("twolane.toml: |\n")
+        .expect("the settings");
+    let block: String = block
+        .lines()
+        .map(|l| format!("{}\n", l.strip_prefix("    ").unwrap_or(l)))
+        .collect();
     let mut checked = 0;
-    for (file, text) in manifests().iter().filter(|(_, text)| text.contains("kind: Deployment")) {
+    for (file, text) in manifests()
+        .iter()
+        .filter(|(_, text)| text.contains("kind: Deployment"))
+    {
         let etc = tempfile::tempdir().expect("a folder");
         let copy = |from: &Path, to: &Path| {
             std::fs::create_dir_all(to).expect("a folder");
@@ -215,14 +299,25 @@ fn every_workloads_settings_are_valid() {
         let mut command = Command::new(env!("CARGO_BIN_EXE_twolane"));
         command.env_clear().current_dir(etc.path()).arg("validate");
         let root = etc.path().display().to_string();
-        for (_, rest) in text.match_indices("{ name: TWOLANE_").map(|(at, _)| text.split_at(at)) {
-            let (name, given) = (value(rest, "name: "), value(rest, "value: ").trim_end_matches(" }"));
+        for (_, rest) in text
+            .match_indices("{ name: TWOLANE_")
+            .map(|(at, _)| text.split_at(at))
+        {
+            let (name, given) = (
+                value(rest, "name: "),
+                value(rest, "value: ").trim_end_matches(" }"),
+            );
             command.env(name, given.trim_matches('"').replace("/etc/twolane", &root));
-            if let Some(secret) = given.trim_matches('"').strip_prefix("/etc/twolane/secrets/") {
+            if let Some(secret) = given
+                .trim_matches('"')
+                .strip_prefix("/etc/twolane/secrets/")
+            {
                 let content = match secret {
                     "token-key" => PUBLIC_KEY.to_owned(),
                     // The seed of deploy/compose.yaml, which is no secret.
-                    "issuer-seed" => "SAAN2CRPQ6M7B24DAPQXHLHRUKDBS27LAQMWZBCIHUKDGPLTHZG25CQMGA".to_owned(),
+                    "issuer-seed" => {
+                        "SAAN2CRPQ6M7B24DAPQXHLHRUKDBS27LAQMWZBCIHUKDGPLTHZG25CQMGA".to_owned()
+                    }
                     "keys" => format!("shop {} app.behaviour\n", "k".repeat(32)),
                     _ => "0123456789abcdef0123456789abcdef".to_owned(),
                 };
@@ -230,7 +325,10 @@ fn every_workloads_settings_are_valid() {
                 // Whoever makes the secret is told of each of its files.
                 let head = text.split("apiVersion").next().expect("a comment");
                 let prefix = read("deploy/kubernetes/00-namespace.yaml");
-                assert!(head.contains(secret) || prefix.contains(secret), "{file} does not say what {secret} is");
+                assert!(
+                    head.contains(secret) || prefix.contains(secret),
+                    "{file} does not say what {secret} is"
+                );
             }
         }
         let output = command.output().expect("twolane runs");

@@ -75,8 +75,13 @@ impl Branch {
 
     /// For how long the oldest record that is known to be unresolved has been in the log; `None` where there is none.
     pub fn waits(&self, now: Instant) -> Option<Duration> {
-        let marks = self.ledger.marks();
-        let marks = marks.into_iter().map(|(m, _)| (m.partition, m.offset));
+        let known = self.stats.partitions().into_iter();
+        // One that is closed for the moment stands where it was last seen; one that was never read, nowhere.
+        let marks = known.filter_map(|(partition, seen)| {
+            let open = self.ledger.mark(partition).map(|(offset, _)| offset);
+            let read = seen.watermark > 0 || seen.committed > 0;
+            Some((partition, open.or(read.then_some(seen.watermark))?))
+        });
         self.stats.waits(marks, now)
     }
 

@@ -89,9 +89,23 @@ impl Stats {
         self.searchable.observe(age as f64 / 1_000.0);
     }
 
-    /// Changes what is known of a partition's log.
-    pub fn behind(&self, partition: i32, change: impl FnOnce(&mut Behind)) {
-        change(lock(&self.behind).entry(partition).or_default());
+    /// The log of `partition` ends at `end` now; passed over where it was given up meanwhile.
+    pub fn saw_end(&self, partition: i32, end: i64, now: Instant) {
+        if let Some(p) = lock(&self.partitions).get_mut(&partition) {
+            p.end = end;
+            lock(&self.behind)
+                .entry(partition)
+                .or_default()
+                .saw(end, now);
+        }
+    }
+
+    /// The consumer has reached the end of `partition`, and would take `next` next.
+    pub fn reached_end(&self, partition: i32, next: i64, now: Instant) {
+        lock(&self.behind)
+            .entry(partition)
+            .or_default()
+            .reached_end(next, now);
     }
 
     /// For how long the oldest unresolved record of these partitions, each with its watermark, has been in the log;

@@ -192,13 +192,12 @@ async fn ask_ends((branch, progress, _): (Arc<Branch>, Progress, Steps)) {
                 "an operator must act: {why}"
             );
         }
-        for (mark, _) in branch.ledger.marks() {
-            let asked = branch.probe.watermarks(mark.partition);
+        // Also of those that are closed for the moment, such as while they wait for their sink.
+        for partition in branch.stats.partitions().into_keys() {
+            let asked = branch.probe.watermarks(partition);
             match progress.wait("kafka", asked).await {
                 Ok((_, end)) => {
-                    branch.stats.partition(mark.partition, |p| p.end = end);
-                    let now = Instant::now();
-                    branch.stats.behind(mark.partition, |b| b.saw(end, now));
+                    branch.stats.saw_end(partition, end, Instant::now());
                     branch.kafka.answered();
                     delays.reset();
                 }

@@ -230,8 +230,7 @@ impl Poller {
             .as_ref()
             .is_some_and(|m| m.partition() == partition);
         if let Some(next) = branch.ledger.next(partition).filter(|_| !held) {
-            let now = Instant::now();
-            branch.stats.behind(partition, |b| b.reached_end(next, now));
+            branch.stats.reached_end(partition, next, Instant::now());
         }
     }
 

@@ -63,11 +63,16 @@ impl Everything {
         create_topic(stack.get("KAFKA"), &wrong, 1, &[]).await;
         at(
             "topics/wrong.toml",
-            &format!("name = \"{wrong}\"\nformat = \"debezium-json\"\nkey = [\"id\"]\npartitions = 2\nepoch = 1\n[columns]\nid = \"bigint\"\n"),
+            &format!(
+                "name = \"{wrong}\"\nformat = \"debezium-json\"\nkey = [\"id\"]\npartitions = 2\nepoch = 1\n[columns]\nid = \"bigint\"\n"
+            ),
         );
         at(
             "pipelines/wrong.toml",
-            &format!("topic = \"{wrong}\"\n[[sink]]\ntype = \"redis\"\nkey = \"{}-wrong:{{id}}\"\n", rig.prefix),
+            &format!(
+                "topic = \"{wrong}\"\n[[sink]]\ntype = \"redis\"\nkey = \"{}-wrong:{{id}}\"\n",
+                rig.prefix
+            ),
         );
         let admin = format!("127.0.0.1:{}", free_port());
         let mut command = Command::new(env!("CARGO_BIN_EXE_twolane"));
@@ -76,7 +81,9 @@ impl Everything {
             .env("TWOLANE_ADMIN_LISTEN", &admin)
             .current_dir(rig.directory());
         let log = rig.directory().join("log");
-        let process = Process::start(&mut command, &log, || std::net::TcpStream::connect(&admin).is_ok());
+        let process = Process::start(&mut command, &log, || {
+            std::net::TcpStream::connect(&admin).is_ok()
+        });
         Self {
             rig,
             admin,
@@ -126,14 +133,22 @@ fn dashboard() -> Vec<String> {
     let mut found = Vec::new();
     walk(&json, &mut found);
     assert!(found.len() > 30, "{found:?}");
-    let filled = |e: String| e.replace("$__rate_interval", "1m").replace("$pipeline", ".*").replace("$sink", ".*");
+    let filled = |e: String| {
+        e.replace("$__rate_interval", "1m")
+            .replace("$pipeline", ".*")
+            .replace("$sink", ".*")
+    };
     let filled: Vec<String> = found.into_iter().map(filled).collect();
-    assert!(filled.iter().all(|e| !e.contains('$')), "a variable without a value: {filled:?}");
+    assert!(
+        filled.iter().all(|e| !e.contains('$')),
+        "a variable without a value: {filled:?}"
+    );
     filled
 }
 
 async fn ask(stack: &Stack, path: &str, query: &[(&str, &str)]) -> Option<Value> {
-    let mut url = reqwest::Url::parse(&format!("{}/api/v1/{path}", stack.get("PROMETHEUS"))).expect("an address");
+    let mut url = reqwest::Url::parse(&format!("{}/api/v1/{path}", stack.get("PROMETHEUS")))
+        .expect("an address");
     url.query_pairs_mut().extend_pairs(query);
     let answer = reqwest::get(url).await.ok()?;
     let answer: Value = answer.json().await.ok()?;
@@ -171,11 +186,17 @@ fn promtool_takes_the_rules_and_the_example_and_every_alert_passes_its_cases() {
     promtool(&["test", "rules", "twolane.rules.test.yml"]);
     let read = |name: &str| std::fs::read_to_string(observability().join(name)).expect("a file");
     let (rules, cases) = (read("twolane.rules.yml"), read("twolane.rules.test.yml"));
-    let alerts: Vec<&str> = rules.lines().filter_map(|l| l.trim().strip_prefix("- alert: ")).collect();
+    let alerts: Vec<&str> = rules
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("- alert: "))
+        .collect();
     assert!(alerts.len() > 15, "{alerts:?}");
     for alert in alerts {
         for case in ["fires", "is silent"] {
-            assert!(cases.contains(&format!("- name: {alert} {case}\n")), "no case: {alert} {case}");
+            assert!(
+                cases.contains(&format!("- name: {alert} {case}\n")),
+                "no case: {alert} {case}"
+            );
         }
     }
 }
@@ -192,13 +213,21 @@ fn prometheus_evaluates_the_rules_on_a_process_whose_halted_branch_it_reports() 
         all.rig.send(Some("{\"id\":99}"), Some("no JSON")).await;
         until("everything to be at work", || async {
             let metrics = all.metrics().await;
-            let has = |part: &str| metrics.lines().any(|l| l.contains(part) && !l.ends_with(" 0"));
-            has("stage=\"acknowledged\"") && has("twolane_record_reasons_total{") && has("twolane_last_freshness_seconds{")
+            let has = |part: &str| {
+                metrics
+                    .lines()
+                    .any(|l| l.contains(part) && !l.ends_with(" 0"))
+            };
+            has("stage=\"acknowledged\"")
+                && has("twolane_record_reasons_total{")
+                && has("twolane_last_freshness_seconds{")
         })
         .await;
 
         stack.stop("prometheus").await;
-        stack.start_with("prometheus", "TWOLANE_STACK_SCRAPE", &all.admin).await;
+        stack
+            .start_with("prometheus", "TWOLANE_STACK_SCRAPE", &all.admin)
+            .await;
 
         let loaded = std::cell::RefCell::new(Vec::new());
         until("every rule to be evaluated", || async {
@@ -211,7 +240,9 @@ fn prometheus_evaluates_the_rules_on_a_process_whose_halted_branch_it_reports() 
         let loaded = loaded.into_inner();
         assert!(loaded.len() > 20, "{loaded:?}");
 
-        let expressions = loaded.iter().map(|r| r["query"].as_str().expect("a query").to_owned());
+        let expressions = loaded
+            .iter()
+            .map(|r| r["query"].as_str().expect("a query").to_owned());
         let expressions: Vec<String> = expressions.chain(dashboard()).collect();
         let recorded: BTreeSet<String> = loaded
             .iter()
@@ -222,10 +253,17 @@ fn prometheus_evaluates_the_rules_on_a_process_whose_halted_branch_it_reports() 
         for expression in &expressions {
             for name in promql::series(expression) {
                 let known = name == "up" || recorded.contains(&name) || exposed.contains(&name);
-                assert!(known, "/metrics has no series {name}, which is named in {expression}");
+                assert!(
+                    known,
+                    "/metrics has no series {name}, which is named in {expression}"
+                );
             }
             // Prometheus itself understands it.
-            assert!(ask(&stack, "query", &[("query", expression)]).await.is_some());
+            assert!(
+                ask(&stack, "query", &[("query", expression)])
+                    .await
+                    .is_some()
+            );
         }
 
         until("the alert of the halted branch", || async {
@@ -241,21 +279,39 @@ fn prometheus_evaluates_the_rules_on_a_process_whose_halted_branch_it_reports() 
         .await;
         let of_the_other = ask(&stack, "alerts", &[]).await.expect("alerts");
         let of_the_other = of_the_other["alerts"].as_array().expect("a list").clone();
-        let halted = of_the_other.iter().filter(|a| a["labels"]["alertname"] == "TwolaneBranchHalted");
+        let halted = of_the_other
+            .iter()
+            .filter(|a| a["labels"]["alertname"] == "TwolaneBranchHalted");
         assert_eq!(halted.count(), 1, "{of_the_other:?}");
 
         // What the process says of the halt leads to the same page.
-        let pipelines = reqwest::get(format!("http://{}/pipelines", all.admin)).await.expect("an answer");
+        let pipelines = reqwest::get(format!("http://{}/pipelines", all.admin))
+            .await
+            .expect("an answer");
         let pipelines: Value = pipelines.json().await.expect("JSON");
-        let wrong = pipelines.as_array().expect("a list").iter().find(|p| p["pipeline"] == "wrong");
+        let wrong = pipelines
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|p| p["pipeline"] == "wrong");
         let branch = &wrong.expect("the pipeline")["branches"][0];
-        assert_eq!((&branch["state"], &branch["runbook"]), (&"halted".into(), &"partition-count".into()), "{branch}");
+        assert_eq!(
+            (&branch["state"], &branch["runbook"]),
+            (&"halted".into(), &"partition-count".into()),
+            "{branch}"
+        );
         let age = |b: &Value| b["staleness_seconds"].as_f64().expect("a number");
         let before = age(branch);
         tokio::time::sleep(Duration::from_millis(1_100)).await;
-        let pipelines = reqwest::get(format!("http://{}/pipelines", all.admin)).await.expect("an answer");
+        let pipelines = reqwest::get(format!("http://{}/pipelines", all.admin))
+            .await
+            .expect("an answer");
         let pipelines: Value = pipelines.json().await.expect("JSON");
-        let wrong = pipelines.as_array().expect("a list").iter().find(|p| p["pipeline"] == "wrong");
+        let wrong = pipelines
+            .as_array()
+            .expect("a list")
+            .iter()
+            .find(|p| p["pipeline"] == "wrong");
         assert!(age(&wrong.expect("the pipeline")["branches"][0]) > before + 1.0);
     });
 }

@@ -8,10 +8,27 @@ use std::collections::BTreeSet;
 
 /// Words that are no names where they stand alone.
 const KEYWORDS: [&str; 11] = [
-    "and", "or", "unless", "bool", "offset", "start", "end", "inf", "nan", "group_left", "group_right",
+    "and",
+    "or",
+    "unless",
+    "bool",
+    "offset",
+    "start",
+    "end",
+    "inf",
+    "nan",
+    "group_left",
+    "group_right",
 ];
 /// Words before a list of labels.
-const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
+const LISTS: [&str; 6] = [
+    "by",
+    "without",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+];
 
 /// Every series that `expression` names.
 ///
@@ -84,9 +101,18 @@ fn names_are_told_from_functions_labels_and_keywords() {
     for (expression, names) in [
         ("up", &["up"][..]),
         ("rate(a_total[5m])", &["a_total"]),
-        ("sum by (le, b) (rate(a_bucket{c=\"d}\", e=~'f(g)'}[$__rate_interval])) > 1e3", &["a_bucket"]),
-        ("sum(rate(a[5m])) without (x) / on (y) group_left (z) b:c:d", &["a", "b:c:d"]),
-        ("a == bool 1 and b or c unless d offset 5m", &["a", "b", "c", "d"]),
+        (
+            "sum by (le, b) (rate(a_bucket{c=\"d}\", e=~'f(g)'}[$__rate_interval])) > 1e3",
+            &["a_bucket"],
+        ),
+        (
+            "sum(rate(a[5m])) without (x) / on (y) group_left (z) b:c:d",
+            &["a", "b:c:d"],
+        ),
+        (
+            "a == bool 1 and b or c unless d offset 5m",
+            &["a", "b", "c", "d"],
+        ),
         ("histogram_quantile(0.99, a) # and b\n+ 0x1f", &["a"]),
         ("count (a) by (b)", &["a"]),
         ("a{b=\"\\\"}\"} > 0.5", &["a"]),
