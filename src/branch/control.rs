@@ -101,7 +101,8 @@ impl Control {
 
     /// Since when the branch has been halted, where it is.
     pub fn halted_since(&self) -> Option<Instant> {
-        let since = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        // Not while it is held: whoever halts takes the two the other way round.
+        let since = *self.halted.lock().unwrap_or_else(PoisonError::into_inner);
         since.filter(|_| self.is_halted())
     }
 

@@ -295,10 +295,13 @@ impl Delivery {
                 committed_ms: w.committed_ms,
             });
         }
-        let mut landed = newest;
-        while let Some(w) = landed {
+        let mut older = newest.and_then(|w| w.older);
+        while let Some(w) = older.and_then(|at| batch.writes().get(at as usize)) {
             stats.fresh(w.committed_ms, now_ms);
-            landed = w.older.and_then(|older| batch.writes().get(older as usize));
+            older = w.older;
+        }
+        if let Some(w) = newest {
+            stats.fresh(w.committed_ms, now_ms);
         }
     }
 
