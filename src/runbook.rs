@@ -364,6 +364,7 @@ pub const SECTIONS: &[Section] = &[
         &["an operator must act: ", "not ready: "],
     ),
     on("halted", &["halted: resume it with POST"]),
+    on("sink-retries", &["; trying again"]),
 ];
 
 #[cfg(test)]

@@ -121,12 +121,8 @@ fn every_setting_that_is_named_is_one() {
 fn paths_and_ports_are_the_programs_own() {
     let answers = read("src/ops/admin/answers.rs");
     for (file, text) in manifests() {
-        for path in words(&text, "path: /", |c| {
-            c != ',' && c != '\n' && c != ' ' || c == ':'
-        })
-        .iter()
-        {
-            let path = path.trim_start_matches("path: ").trim();
+        for (at, _) in text.match_indices("path: /") {
+            let path = value(&text[at..], "path: ");
             assert!(
                 answers.contains(&format!("\"GET {path}\"")),
                 "{file} asks for {path}"

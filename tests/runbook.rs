@@ -177,6 +177,22 @@ fn within(pieces: &[Piece], open: usize) -> (Vec<&str>, usize) {
     panic!("a bracket does not close")
 }
 
+/// Whether a message says something besides what it is given: two words at least.
+fn has_words(literal: &str) -> bool {
+    let mut depth = 0;
+    let fixed: String = literal
+        .chars()
+        .filter(|c| {
+            depth += i32::from(*c == '{');
+            let kept = depth == 0;
+            depth -= i32::from(*c == '}');
+            kept
+        })
+        .collect();
+    let words = fixed.split(|c: char| !c.is_alphabetic());
+    words.filter(|w| w.len() > 1).count() > 1
+}
+
 /// Every message that is made: where, and its literals that hold words.
 fn messages() -> Vec<(String, Vec<String>)> {
     let mut found = Vec::new();
@@ -205,7 +221,7 @@ fn messages() -> Vec<(String, Vec<String>)> {
                 }
                 let words: Vec<String> = literals
                     .into_iter()
-                    .filter(|l| l.len() >= 10 && l.contains(' '))
+                    .filter(|l| has_words(l))
                     .map(str::to_owned)
                     .collect();
                 if !words.is_empty() {
