@@ -3,8 +3,8 @@
 //! A record's age is known only once it was decoded, so a lane that takes none would not know how late it is. What
 //! is known without taking any is the log's end: it is looked at once a second, and a record existed at the first
 //! look that found the end past it. Promises: the time is never longer than the oldest unresolved record has been in
-//! the log, and shorter by at most the time between two looks, and by what the log held before the first; an idle
-//! partition is not behind.
+//! the log, and shorter by at most the time between two looks (in a long backlog by more, see `LOOKS`) and by what the
+//! log held before the first; what a rewind makes unread again counts from the rewind. An idle partition is not behind.
 //!
 //! The end of a log that transactions were written to is a marker of theirs, which no consumer is given. So that
 //! such a log does not count as unread for ever, the consumer's word that it has reached the end settles what was
@@ -13,15 +13,22 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Looks that are remembered. When there are more, every second is forgotten: a log that grew for an hour unread
-/// is told from its oldest record, and its younger ones are known to a minute.
+/// Looks that are remembered. When there are more, every second is forgotten, and from then on they are twice as far
+/// apart: of a backlog of an hour, ages are known to a minute, and that of its oldest record exactly.
 const LOOKS: usize = 128;
+
+/// How far apart looks are kept once there are too many: twice what lies between two of them.
+const FIRST_STEP: Duration = Duration::from_secs(2);
 
 /// What was seen of one partition's log.
 #[derive(Debug, Default)]
 pub struct Behind {
+    /// Those that found records which were not resolved when the log was last looked at.
     looks: VecDeque<Look>,
-    /// When the end was last asked for with an answer.
+    /// How far apart they are, at least.
+    step: Duration,
+    /// The log's end, and when it was last asked for with an answer.
+    end: i64,
     asked: Option<Instant>,
     /// The consumer reached the end: the next offset that it would take, and when.
     reached: Option<(i64, Instant)>,
@@ -39,27 +46,47 @@ struct Look {
 // === impl Behind ===
 
 impl Behind {
-    /// The log's end was `end` at `now`.
-    pub fn saw(&mut self, end: i64, now: Instant) {
+    /// The log's end was `end` at `now`, and the lowest unresolved offset `watermark`.
+    pub fn saw(&mut self, end: i64, watermark: i64, now: Instant) {
         let before = self.asked.replace(now);
-        match self.looks.back() {
-            Some(last) if last.end == end => return,
+        let known = std::mem::replace(&mut self.end, end);
+        if end < known {
             // Made anew, or cut: what was known is of another log.
-            Some(last) if last.end > end => self.looks.clear(),
-            Some(_) | None => {}
+            self.looks.clear();
         }
-        let after = before.unwrap_or(now);
-        self.looks.push_back(Look {
+        while self.looks.front().is_some_and(|l| l.end <= watermark) {
+            self.looks.pop_front();
+        }
+        if self.looks.is_empty() {
+            self.step = Duration::ZERO;
+        }
+        // What is read again after a rewind counts from there.
+        let anew = self.looks.is_empty() && watermark < end;
+        if before.is_some() && end == known && !anew {
+            return;
+        }
+        let mut look = Look {
             end,
             at: now,
-            after,
-        });
+            after: before.unwrap_or(now),
+        };
+        // The last one gives way to this one where it stands too close to the one before; never the first.
+        let last = self.looks.len().wrapping_sub(1);
+        if let (Some(one), Some(other)) = (self.looks.get(last.wrapping_sub(1)), self.looks.back())
+            && self.looks.len() > 1
+            && other.at.saturating_duration_since(one.at) < self.step
+        {
+            look.after = other.after;
+            self.looks.pop_back();
+        }
+        self.looks.push_back(look);
         if self.looks.len() > LOOKS {
             let mut keep = false;
             self.looks.retain(|_| {
                 keep = !keep;
                 keep
             });
+            self.step = (self.step * 2).max(FIRST_STEP);
         }
     }
 
@@ -97,7 +124,7 @@ mod tests {
     fn seen(ends: &[i64]) -> (Behind, Instant) {
         let (mut behind, mut now) = (Behind::default(), Instant::now());
         for end in ends {
-            behind.saw(*end, now);
+            behind.saw(*end, -1, now);
             now += SECOND;
         }
         (behind, now - SECOND)
@@ -128,7 +155,32 @@ mod tests {
         assert!(behind.looks.len() <= LOOKS);
         assert_eq!(behind.waits(-1, now), Some(4_999 * SECOND));
         let half = behind.waits(2_500, now).unwrap();
-        assert!(half <= 2_499 * SECOND && half >= 2_300 * SECOND, "{half:?}");
+        assert!(half <= 2_499 * SECOND && half >= 2_370 * SECOND, "{half:?}");
+    }
+
+    #[test]
+    fn a_lane_that_keeps_up_remembers_next_to_nothing_and_is_told_to_the_second() {
+        let (mut behind, mut now) = (Behind::default(), Instant::now());
+        for end in 0..5_000 {
+            behind.saw(end, end - 3, now);
+            assert!(behind.looks.len() <= 4);
+            now += SECOND;
+        }
+        assert_eq!(behind.waits(4_997, now - SECOND), Some(SECOND));
+        assert_eq!(behind.waits(4_999, now), None);
+    }
+
+    #[test]
+    fn what_is_read_again_is_unread_also_where_the_log_does_not_grow() {
+        let (mut behind, now) = (Behind::default(), Instant::now());
+        for s in 0..5 {
+            behind.saw(9, 9, now + s * SECOND);
+        }
+        assert_eq!(behind.waits(9, now + 5 * SECOND), None);
+        behind.saw(9, 4, now + 5 * SECOND);
+        assert_eq!(behind.waits(4, now + 7 * SECOND), Some(2 * SECOND));
+        behind.saw(9, 9, now + 8 * SECOND);
+        assert_eq!(behind.waits(9, now + 8 * SECOND), None);
     }
 
     #[test]
@@ -138,8 +190,8 @@ mod tests {
         behind.reached_end(8, now);
         assert_eq!(behind.waits(8, now + 9 * SECOND), None);
         // a record that came later is one, also where the consumer is never given it
-        behind.saw(9, now + SECOND);
-        behind.saw(10, now + 2 * SECOND);
+        behind.saw(9, 8, now + SECOND);
+        behind.saw(10, 8, now + 2 * SECOND);
         assert_eq!(behind.waits(8, now + 9 * SECOND), Some(7 * SECOND));
         // and what was read again is unread
         assert!(behind.waits(6, now).is_some());
@@ -148,7 +200,7 @@ mod tests {
     #[test]
     fn a_log_that_was_made_anew_begins_anew() {
         let (mut behind, now) = seen(&[7, 9]);
-        behind.saw(3, now + SECOND);
+        behind.saw(3, -1, now + SECOND);
         assert_eq!(behind.waits(3, now + SECOND), None);
         assert_eq!(behind.waits(0, now + 2 * SECOND), Some(SECOND));
         assert_eq!(behind.asked(), Some(now + SECOND));

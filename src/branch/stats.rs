@@ -93,10 +93,13 @@ impl Stats {
     pub fn saw_end(&self, partition: i32, end: i64, now: Instant) {
         if let Some(p) = lock(&self.partitions).get_mut(&partition) {
             p.end = end;
-            lock(&self.behind)
+            // One that was never read has no watermark: all of its log counts.
+            let watermark = p.watermark;
+            let mut behind = lock(&self.behind);
+            behind
                 .entry(partition)
                 .or_default()
-                .saw(end, now);
+                .saw(end, watermark, now);
         }
     }
 

@@ -53,7 +53,11 @@ pub fn series(expression: &str) -> BTreeSet<String> {
                 rest = &rest[end..];
                 let lower = word.to_ascii_lowercase();
                 list = LISTS.contains(&lower.as_str());
-                let called = rest.trim_start().starts_with('(');
+                // An aggregation's list of labels may come before what it aggregates.
+                let next = rest.trim_start();
+                let called = next.starts_with('(')
+                    || next.starts_with("by ")
+                    || next.starts_with("without ");
                 if !list && !called && !KEYWORDS.contains(&lower.as_str()) {
                     found.insert(word.to_owned());
                 }
