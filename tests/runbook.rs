@@ -108,8 +108,8 @@ fn pieces(code: &str) -> Vec<Piece> {
             let end = raw.find("\"#").expect("a raw literal ends");
             found.push(Piece::Literal(raw[..end].to_owned()));
             i += 3 + end + 2;
-        } else if rest.starts_with('"') {
-            let (literal, length) = literal(&rest[1..]);
+        } else if let Some(inner) = rest.strip_prefix('"') {
+            let (literal, length) = literal(inner);
             found.push(Piece::Literal(literal));
             i += 1 + length;
         } else if let Some(length) = character(rest) {
