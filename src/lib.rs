@@ -32,6 +32,7 @@ pub mod retry;
 pub mod supervise;
 
 pub mod ops;
+pub mod runbook;
 
 #[doc(hidden)]
 pub mod planted;

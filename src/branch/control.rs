@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
 
@@ -39,6 +40,8 @@ pub struct Control {
     state: watch::Sender<State>,
     /// What a starting branch waits for.
     waiting: Mutex<Option<String>>,
+    /// When the branch halted.
+    halted: Mutex<Option<Instant>>,
     decoded: Mutex<Rejections>,
     written: Mutex<Rejections>,
     forgotten: Mutex<BTreeSet<i32>>,
@@ -59,6 +62,7 @@ impl Default for Control {
         Self {
             state: watch::Sender::new(State::Starting),
             waiting: Mutex::default(),
+            halted: Mutex::default(),
             decoded: Mutex::default(),
             written: Mutex::default(),
             forgotten: Mutex::default(),
@@ -89,9 +93,17 @@ impl Control {
             State::Halted(_) | State::Stopping => false,
             State::Starting | State::Running => {
                 *s = State::Halted(reason.into());
+                *self.halted.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
                 true
             }
         })
+    }
+
+    /// Since when the branch has been halted, where it is.
+    pub fn halted_since(&self) -> Option<Instant> {
+        // Not while it is held: whoever halts takes the two the other way round.
+        let since = *self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        since.filter(|_| self.is_halted())
     }
 
     /// Lets a halted branch start anew. `false` where it was not halted.

@@ -1,21 +1,27 @@
 //! A branch: one sink of one pipeline, with a consumer group, workers, a watermark and a committer of its
 //! own, so that a sink that is down holds up nobody else.
 
+mod behind;
 mod control;
+mod motion;
+mod sample;
 mod start;
 mod stats;
 
 pub use control::{Control, Judge, REJECTIONS, State, WINDOW};
+pub use motion::Turn;
+pub use sample::Sample;
 pub use start::{RunningBranch, start, start_with};
 pub use stats::{Histogram, PartitionStats, Stats};
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::commit::Ledger;
 use crate::config::{PipelineSpec, Settings, SinkSpec, TopicSpec};
 use crate::decode::Schemas;
 use crate::retry::Server;
+use crate::runbook;
 use crate::schema_registry::SchemaRegistry;
 use crate::sink::SinkHub;
 use crate::sink::dead_letter::DeadLetters;
@@ -67,6 +73,26 @@ impl Branch {
         &self.pipeline.topic
     }
 
+    /// For how long the oldest record that is known to be unresolved has been in the log; `None` where there is none.
+    pub fn waits(&self, now: Instant) -> Option<Duration> {
+        let known = self.stats.partitions().into_iter();
+        // One that is closed for the moment stands where it was last seen; one that was never read, nowhere.
+        let marks = known.filter_map(|(partition, seen)| {
+            let open = self.ledger.mark(partition).map(|(offset, _)| offset);
+            let read = seen.watermark > 0 || seen.committed > 0;
+            Some((partition, open.or(read.then_some(seen.watermark))?))
+        });
+        self.stats.waits(marks, now)
+    }
+
+    /// How far the sink may be behind its source: as [`Branch::waits`], and while the branch is halted at least for as
+    /// long as it has been, since nobody looks at its log then. Zero where nothing is unresolved.
+    pub fn staleness(&self, now: Instant) -> Duration {
+        let halted = self.control.halted_since();
+        let halted = halted.map(|since| now.saturating_duration_since(since));
+        self.waits(now).max(halted).unwrap_or_default()
+    }
+
     /// What an actor had in hand is out of reach, since it blocks its thread: its records are read again, and its
     /// memory is written off.
     pub fn left_behind(&self) {
@@ -81,6 +107,7 @@ impl Branch {
             tracing::error!(
                 branch = self.name,
                 topic = self.topic().name,
+                runbook = runbook::section(&reason).unwrap_or("halted"),
                 reason,
                 "halted: resume it with POST /pipelines/{}/{}/resume once the cause is mended",
                 self.pipeline.name,

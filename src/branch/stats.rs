@@ -3,7 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use super::behind::Behind;
+use super::motion::Motion;
+use super::sample::Sampler;
 
 /// A branch's counters and gauges.
 #[derive(Debug, Default)]
@@ -18,8 +22,17 @@ pub struct Stats {
     pub forgot: AtomicU64,
     /// Tombstones removed past the horizon.
     pub purged: AtomicU64,
-    /// Seconds from the source's commit to the sink's acknowledgement, of each record.
+    /// Seconds from the source's commit to the sink's acknowledgement, of each change that was written, and of each that
+    /// a newer one of its batch made needless.
     pub freshness: Histogram,
+    /// Seconds from the source's commit until a search showed the document, of the sampled ones.
+    pub searchable: Histogram,
+    /// Sampled documents that no search has shown.
+    pub unseen: AtomicU64,
+    /// Changes that were acknowledged before their commit, as the two machines' clocks say: they count as 0 seconds.
+    pub skewed: AtomicU64,
+    /// The way of those samples.
+    pub sampler: Sampler,
     /// Seconds one request to the sink took.
     pub latency: Histogram,
     /// Documents in one request.
@@ -27,6 +40,8 @@ pub struct Stats {
     /// Gauge: freshness of the last record acknowledged, in milliseconds; −1 before the first.
     last_freshness_ms: AtomicI64,
     partitions: Mutex<BTreeMap<i32, PartitionStats>>,
+    behind: Mutex<BTreeMap<i32, Behind>>,
+    motion: Mutex<Motion>,
     reasons: Mutex<BTreeMap<String, u64>>,
 }
 
@@ -58,10 +73,68 @@ impl Stats {
     /// Notes that a record, committed at the source at `committed_ms`, is in the sink at `now_ms`.
     pub fn fresh(&self, committed_ms: i64, now_ms: i64) {
         if committed_ms > 0 {
-            let age = (now_ms - committed_ms).max(0);
+            let age = now_ms - committed_ms;
+            if age < 0 {
+                self.skewed.fetch_add(1, Ordering::Relaxed);
+            }
+            let age = age.max(0);
             self.freshness.observe(age as f64 / 1_000.0);
             self.last_freshness_ms.store(age + 1, Ordering::Relaxed);
         }
+    }
+
+    /// Notes that a search shows at `now_ms` what the source committed at `committed_ms`.
+    pub fn shown(&self, committed_ms: i64, now_ms: i64) {
+        let age = (now_ms - committed_ms).max(0);
+        self.searchable.observe(age as f64 / 1_000.0);
+    }
+
+    /// The log of `partition` ends at `end` now; passed over where it was given up meanwhile.
+    pub fn saw_end(&self, partition: i32, end: i64, now: Instant) {
+        if let Some(p) = lock(&self.partitions).get_mut(&partition) {
+            p.end = end;
+            // One that was never read has no watermark: all of its log counts.
+            let watermark = p.watermark;
+            let mut behind = lock(&self.behind);
+            behind
+                .entry(partition)
+                .or_default()
+                .saw(end, watermark, now);
+        }
+    }
+
+    /// The consumer has reached the end of `partition`, and would take `next` next.
+    pub fn reached_end(&self, partition: i32, next: i64, now: Instant) {
+        lock(&self.behind)
+            .entry(partition)
+            .or_default()
+            .reached_end(next, now);
+    }
+
+    /// For how long the oldest unresolved record of these partitions, each with its watermark, has been in the log;
+    /// `None` where there is none.
+    pub fn waits(
+        &self,
+        marks: impl IntoIterator<Item = (i32, i64)>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let known = lock(&self.behind);
+        let waits = marks
+            .into_iter()
+            .filter_map(|(p, watermark)| known.get(&p)?.waits(watermark, now));
+        waits.max()
+    }
+
+    /// For how long the end of an assigned partition's log has not been known, of the one where it is longest.
+    pub fn unasked(&self, now: Instant) -> Option<Duration> {
+        let known = lock(&self.behind);
+        let asked = known.values().filter_map(Behind::asked).min()?;
+        Some(now.saturating_duration_since(asked))
+    }
+
+    /// How the branch moves.
+    pub fn motion<T>(&self, with: impl FnOnce(&mut Motion) -> T) -> T {
+        with(&mut lock(&self.motion))
     }
 
     /// Freshness of the last record acknowledged.
@@ -95,6 +168,7 @@ impl Stats {
     /// The partition is no longer ours.
     pub fn forget_partition(&self, partition: i32) {
         lock(&self.partitions).remove(&partition);
+        lock(&self.behind).remove(&partition);
     }
 
     /// The assigned partitions' gauges.

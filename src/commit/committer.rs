@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use actix::prelude::*;
 use futures_util::FutureExt as _;
 
+use super::{search, stuck};
 use crate::branch::{Branch, State};
 use crate::event::Mark;
 use crate::retry::{Because, Delays};
@@ -70,6 +71,10 @@ impl Actor for Committer {
         ctx.spawn(rewind(self.means("rewind")).map(drop).into_actor(self));
         ctx.spawn(ask_ends(self.means("ends")).into_actor(self));
         ctx.spawn(purge(self.means("purge")).into_actor(self));
+        let (branch, progress, _) = self.means("stuck");
+        ctx.spawn(stuck::watch(branch, progress).into_actor(self));
+        let (branch, progress, _) = self.means("search");
+        ctx.spawn(search::look_for_samples(branch, progress).into_actor(self));
     }
 }
 
@@ -187,11 +192,12 @@ async fn ask_ends((branch, progress, _): (Arc<Branch>, Progress, Steps)) {
                 "an operator must act: {why}"
             );
         }
-        for (mark, _) in branch.ledger.marks() {
-            let asked = branch.probe.watermarks(mark.partition);
+        // Also of those that are closed for the moment, such as while they wait for their sink.
+        for partition in branch.stats.partitions().into_keys() {
+            let asked = branch.probe.watermarks(partition);
             match progress.wait("kafka", asked).await {
                 Ok((_, end)) => {
-                    branch.stats.partition(mark.partition, |p| p.end = end);
+                    branch.stats.saw_end(partition, end, Instant::now());
                     branch.kafka.answered();
                     delays.reset();
                 }

@@ -2,6 +2,8 @@
 
 mod committer;
 mod ledger;
+mod search;
+mod stuck;
 mod watermark;
 
 pub use committer::Committer;

@@ -39,6 +39,8 @@ pub struct Settings {
     pub pipelines_dir: PathBuf,
     /// How long a stop may take to drain.
     pub shutdown: Duration,
+    /// How long a running branch that has records to resolve may resolve none before that is an alarm.
+    pub stuck_after: Duration,
 }
 
 /// How to reach Kafka.
@@ -95,6 +97,8 @@ pub struct ElasticsearchSettings {
     pub ca_file: Option<PathBuf>,
     /// How long one request may take.
     pub timeout: Duration,
+    /// How often a search looks for one acknowledged document of a branch; zero is never.
+    pub search_probe: Duration,
 }
 
 /// How to reach Redis.

@@ -12,8 +12,10 @@ use super::view::{
     RecordsView, Resumed, Subject,
 };
 use crate::branch::{Branch, Histogram, PartitionStats};
+use crate::config::SinkKind;
 use crate::gateway::start::GatewayStatus;
 use crate::produce::http as ingest;
+use crate::runbook;
 use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tree};
 
 /// What runs in this process. The branches come later than the admin address, so that an address in use is
@@ -149,8 +151,11 @@ fn get(counter: &AtomicU64) -> u64 {
 impl From<&Branch> for BranchView {
     fn from(b: &Branch) -> Self {
         let (state, reason) = Self::state(&b.control.state());
-        let reason = reason.or_else(|| b.control.waiting());
-        let (stats, tally) = (&b.stats, b.ledger.tally());
+        let (stats, tally, now) = (&b.stats, b.ledger.tally(), Instant::now());
+        let stuck = stats.motion(|m| m.stuck(now));
+        let reason = reason
+            .or_else(|| b.control.waiting())
+            .or_else(|| Some(format!("not progressing for {} s", stuck?.as_secs())));
         let partitions = partitions(b);
         // The outcomes first: between two reads more is consumed, and no record is to show as resolved
         // before it is consumed.
@@ -168,6 +173,7 @@ impl From<&Branch> for BranchView {
             sink: b.spec.name.clone(),
             group: b.name.clone(),
             state,
+            runbook: reason.as_deref().and_then(runbook::section),
             reason,
             records: RecordsView {
                 pending: b.ledger.pending() as u64,
@@ -178,6 +184,15 @@ impl From<&Branch> for BranchView {
             partitions,
             last_freshness_seconds: stats.last_freshness().map(|d| d.as_secs_f64()),
             freshness_seconds: (&stats.freshness).into(),
+            searchable_seconds: match b.spec.kind {
+                SinkKind::Elasticsearch(_) => Some((&stats.searchable).into()),
+                SinkKind::Redis(_) => None,
+            },
+            unseen: get(&stats.unseen),
+            skewed: get(&stats.skewed),
+            staleness_seconds: seconds(b.staleness(now)),
+            stuck_seconds: stuck.map(seconds),
+            end_age_seconds: stats.unasked(now).map(seconds),
             request_seconds: (&stats.latency).into(),
             batch_documents: (&stats.batch).into(),
             buffer: BufferView {

@@ -47,6 +47,8 @@ enum Read {
     State,
     /// A gauge of each assigned partition.
     Partition(fn(&PartitionView) -> Option<i64>),
+    /// The freshness of each branch, in a histogram for each stage of a change's way.
+    Stages(Bounds),
     /// A histogram of each branch.
     Histogram(fn(&BranchView) -> &HistogramView, Bounds),
     /// A counter of each child.
@@ -161,7 +163,7 @@ impl Read {
             | Self::LiveNow(_)
             | Self::GatewayNow(_)
             | Self::Build => MetricType::Gauge,
-            Self::Histogram(..) => MetricType::Histogram,
+            Self::Histogram(..) | Self::Stages(_) => MetricType::Histogram,
         }
     }
 
@@ -170,6 +172,7 @@ impl Read {
             Self::Counter(_) | Self::Gauge(_) | Self::Histogram(..) => {
                 &["pipeline", "sink", "topic"]
             }
+            Self::Stages(_) => &["pipeline", "sink", "topic", "stage"],
             Self::Reasons => &["pipeline", "sink", "topic", "reason"],
             Self::State => &["pipeline", "sink", "topic", "state"],
             Self::Partition(_) => &["pipeline", "sink", "topic", "partition"],
@@ -240,6 +243,14 @@ impl Metric {
             Read::Histogram(read, bounds) => branches
                 .iter()
                 .try_for_each(|b| to.histogram(&of(b), read(b), *bounds)),
+            Read::Stages(bounds) => branches.iter().try_for_each(|b| {
+                let first = with(of(b), b.acknowledged());
+                to.histogram(&first, &b.freshness_seconds, *bounds)?;
+                let later = b.searchable_seconds.iter();
+                later
+                    .map(|shown| (with(of(b), "searchable"), shown))
+                    .try_for_each(|(labels, shown)| to.histogram(&labels, shown, *bounds))
+            }),
             Read::Reasons => branches.iter().try_for_each(|b| {
                 b.reasons
                     .iter()

@@ -80,6 +80,9 @@ pub struct BranchView {
     pub state: &'static str,
     /// Why it is halted, or what it waits for.
     pub reason: Option<String>,
+    /// The section of deploy/RUNBOOK.md about that reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runbook: Option<&'static str>,
     /// Records by what became of them.
     pub records: RecordsView,
     /// Records in the log that are not resolved, over all partitions that are known.
@@ -90,6 +93,20 @@ pub struct BranchView {
     pub last_freshness_seconds: Option<f64>,
     /// The same of every record.
     pub freshness_seconds: HistogramView,
+    /// Seconds from the source's commit until a search shows the document, of one document now and then; absent where
+    /// what the sink acknowledges is visible.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub searchable_seconds: Option<HistogramView>,
+    /// Sampled documents that no search has shown.
+    pub unseen: u64,
+    /// Changes that were in the sink before their commit, as the two machines' clocks say.
+    pub skewed: u64,
+    /// For how many seconds the oldest record that is known to be unresolved has been in the log; 0 where there is none.
+    pub staleness_seconds: f64,
+    /// For how many seconds it has run without resolving any of its records, once that is an alarm.
+    pub stuck_seconds: Option<f64>,
+    /// Seconds since the end of the log was last known, of the assigned partition where it is longest.
+    pub end_age_seconds: Option<f64>,
     /// Seconds that a request to the sink took.
     pub request_seconds: HistogramView,
     /// Documents in a request.
@@ -245,6 +262,14 @@ impl BranchView {
         }
     }
 
+    /// What the sink's acknowledgement means for who reads: in Redis the row is there.
+    pub(super) fn acknowledged(&self) -> &'static str {
+        match &self.searchable_seconds {
+            Some(_) => "acknowledged",
+            None => "applied",
+        }
+    }
+
     /// Whether `child` belongs to this branch.
     pub fn owns(&self, child: &ChildView) -> bool {
         child
@@ -279,6 +304,7 @@ pub(super) mod testing {
             group: format!("{pipeline}.{sink}"),
             state: "running",
             reason: None,
+            runbook: None,
             records: RecordsView {
                 consumed: 100,
                 applied: 90,
@@ -298,6 +324,12 @@ pub(super) mod testing {
             }],
             last_freshness_seconds: Some(0.25),
             freshness_seconds: histogram(&[0.25, 3.0]),
+            searchable_seconds: (sink != "redis").then(|| histogram(&[1.25])),
+            unseen: 0,
+            skewed: 1,
+            staleness_seconds: 2.5,
+            stuck_seconds: None,
+            end_age_seconds: Some(0.5),
             request_seconds: histogram(&[0.003, 0.004, 500.0]),
             batch_documents: histogram(&[1.0, 2.0, 1_000.0]),
             buffer: BufferView {

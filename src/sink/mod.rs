@@ -7,6 +7,7 @@ pub mod redis;
 pub mod registry;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
@@ -99,6 +100,26 @@ pub trait SinkHub: Send + Sync {
     fn verify<'a>(&'a self, partitions: &'a [i32]) -> BoxFuture<'a, Result<(), SinkError>> {
         let _ = partitions;
         Box::pin(async { Ok(()) })
+    }
+
+    /// How often one acknowledged document is to be looked for by a search; `None` where what is acknowledged is
+    /// visible, and where nobody wants to know.
+    fn search_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether a search shows the document at `version` or a later one. Asked at most once a second, and only where
+    /// [`SinkHub::search_every`] says so.
+    ///
+    /// # Errors
+    /// [`SinkError::Unavailable`] where it cannot be said.
+    fn is_shown<'a>(
+        &'a self,
+        id: &'a str,
+        version: Version,
+    ) -> BoxFuture<'a, Result<bool, SinkError>> {
+        let _ = (id, version);
+        Box::pin(async { Ok(true) })
     }
 
     /// Removes the tombstones that are older than the horizon; returns how many.

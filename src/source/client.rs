@@ -67,6 +67,8 @@ pub fn consumer_config(kafka: &KafkaSettings, group: &str) -> ClientConfig {
             "fetch.max.bytes",
             (kafka.queue_bytes / 8).max(1 << 20).to_string(),
         )
+        // Tells a log that is read from one whose last offset is a transaction's marker.
+        .set("enable.partition.eof", "true")
         // Small when caught up, so that a change is fetched at once.
         .set("fetch.min.bytes", "1")
         // A poller that is blocked for good leaves its group by then, so that its successor gets the partitions. What

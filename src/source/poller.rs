@@ -230,7 +230,24 @@ impl Poller {
                 self.wait_for_room()
             }
             Ok(Took::Failed(why)) => Err(why),
+            Err(KafkaError::PartitionEOF(partition)) => {
+                self.reached_end(partition);
+                Ok(())
+            }
             Err(e) => self.polled_error(&e),
+        }
+    }
+
+    /// Every record of the partition's log was given out.
+    fn reached_end(&self, partition: i32) {
+        let branch = &self.group().branch;
+        // A record that is held was given out, and not taken yet.
+        let held = self
+            .held
+            .as_ref()
+            .is_some_and(|m| m.partition() == partition);
+        if let Some(next) = branch.ledger.next(partition).filter(|_| !held) {
+            branch.stats.reached_end(partition, next, Instant::now());
         }
     }
 
@@ -249,6 +266,8 @@ impl Poller {
                 ));
                 Ok(())
             }
+            // While it waits for room it gives back what it polls, so this end says nothing.
+            Some(RDKafkaErrorCode::PartitionEOF) => Ok(()),
             _ if super::probe::is_fatal(error) => Err(error.to_string()),
             // librdkafka tries again by itself; what lasts shows as lag, and in its own log lines.
             _ => {

@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use super::flight::Flight;
 use super::job::Job;
-use crate::branch::{Branch, Judge, now_ms};
+use crate::branch::{Branch, Judge, Sample, now_ms};
 use crate::commit::Resolution;
-use crate::event::{Position, Version};
+use crate::event::{Body, Position, Version};
 use crate::planted::{Bug, planted};
 use crate::retry::{Because, Delays, Server};
 use crate::sink::dead_letter::Letter;
@@ -235,9 +235,7 @@ impl Delivery {
         for (write, outcome) in now.iter().zip(outcomes) {
             match outcome {
                 Outcome::Applied => {
-                    if let Some(w) = self.job.batch().writes().get(*write as usize) {
-                        self.branch.stats.fresh(w.committed_ms, now_ms);
-                    }
+                    self.note_fresh(*write, now_ms);
                     self.job.settle(*write, Resolution::Applied, &mut resolved);
                 }
                 Outcome::Superseded { by } => match by.filter(|v| self.is_suspicious(*write, *v)) {
@@ -296,6 +294,32 @@ impl Delivery {
                 self.delays.reset();
                 self.branch.server.answered();
             }
+        }
+    }
+
+    /// Notes how old a write was when it landed, and those that it made needless: their changes had waited too.
+    fn note_fresh(&self, write: u32, now_ms: i64) {
+        let stats = &self.branch.stats;
+        let batch = self.job.batch();
+        let newest = batch.writes().get(write as usize);
+        if let Some(w) = newest
+            && stats.sampler.wants()
+            && w.committed_ms > 0
+            && !matches!(batch.body(w), Body::Delete)
+        {
+            stats.sampler.leave(Sample {
+                id: batch.id(w).into(),
+                version: w.version,
+                committed_ms: w.committed_ms,
+            });
+        }
+        let mut older = newest.and_then(|w| w.older);
+        while let Some(w) = older.and_then(|at| batch.writes().get(at as usize)) {
+            stats.fresh(w.committed_ms, now_ms);
+            older = w.older;
+        }
+        if let Some(w) = newest {
+            stats.fresh(w.committed_ms, now_ms);
         }
     }
 

@@ -38,6 +38,7 @@ pub fn settings(url: &str) -> ElasticsearchSettings {
         api_key: None,
         ca_file: None,
         timeout: Duration::from_secs(30),
+        search_probe: Duration::ZERO,
     }
 }
 

@@ -19,6 +19,7 @@ mod live;
 mod live_auth;
 mod live_rooms;
 mod nats;
+mod observability;
 mod process;
 mod produce;
 mod redis_sink;

@@ -42,6 +42,7 @@ with_needed_services() {
     [[ $# -gt 0 ]] || asked=" ${SERVICES[*]} "
     [[ $asked != *" connect "* ]] || asked+="kafka mariadb "
     for service in "${SERVICES[@]}"; do
+        [[ $# -gt 0 || $ON_REQUEST != *" $service "* ]] || continue
         [[ $asked != *" $service "* ]] || say "$service"
     done
 }

@@ -40,6 +40,11 @@ missing_packages() {
         need mariadb-install-db mariadb-server
         need mariadb mariadb-client
     fi
+    if [[ $services == *" prometheus "* ]]; then
+        need prometheus prometheus
+        need promtool prometheus
+        need curl curl
+    fi
     if [[ -n $SECURE || $services == *" nats "* ]]; then need openssl openssl; fi
 }
 
@@ -106,6 +111,7 @@ leave_services_disabled() {
     [[ -d /run/systemd/system ]] || return 0
     [[ " $1 " != *" redis-server "* ]] || units+=(redis-server)
     [[ " $1 " != *" mariadb-server "* ]] || units+=(mariadb)
+    [[ " $1 " != *" prometheus "* ]] || units+=(prometheus)
     ((${#units[@]})) || return 0
     say "+ systemctl disable ${units[*]}"
     "${POLICY_AS[@]}" systemctl disable "${units[@]}" >/dev/null 2>&1 || true

@@ -8,6 +8,7 @@ declare -A PORT_OFFSET=(
     [nats]=22 [nats_monitor]=82                   # 4222 8222
     [redis]=79                                    # 6379
     [connect]=83                                  # 8083
+    [prometheus]=90                               # 9090
     [kafka]=92 [kafka_controller]=93              # 9092
 )
 

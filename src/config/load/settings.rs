@@ -138,6 +138,7 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
         topics_dir: folder(values, "topics_dir", options)?,
         pipelines_dir: folder(values, "pipelines_dir", options)?,
         shutdown: values.duration("shutdown")?,
+        stuck_after: values.duration("stuck_after")?,
     })
 }
 
@@ -269,6 +270,7 @@ fn elasticsearch(values: &Values, problems: &mut Problems) -> Option<Elasticsear
         api_key,
         ca_file,
         timeout: values.duration("elasticsearch.timeout")?,
+        search_probe: values.duration("elasticsearch.search_probe")?,
     })
 }
 

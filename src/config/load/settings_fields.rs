@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 98] = [
+pub(crate) static SETTINGS: [Field; 99] = [
     Field::new(
         "topics_dir",
         Kind::Path,
@@ -19,6 +19,13 @@ pub(crate) static SETTINGS: [Field; 98] = [
         "How long a stop may wait for what is in flight. What is cut off is read again at the next start.",
     )
     .default("20s"),
+    // Longer than a rebalance, a restart of a server and the longest pause between two attempts.
+    Field::new(
+        "stuck_after",
+        Kind::millis(1_000, 3_600_000),
+        "How long a running branch that has records to resolve may resolve none before that is an alarm: in the log, in `/pipelines` and as `twolane_not_progressing`.",
+    )
+    .default("60s"),
     Field::new("kafka.brokers", Kind::Text, "The brokers as `host:port`, separated by commas.")
         .default("127.0.0.1:9092"),
     // Every broker knows it; KIP-848 needs 4.0.
@@ -90,6 +97,13 @@ pub(crate) static SETTINGS: [Field; 98] = [
         "How long one request may take before it is tried again.",
     )
     .default("30s"),
+    // Once a second is the most that a branch ever searches.
+    Field::new(
+        "elasticsearch.search_probe",
+        Kind::millis(0, 3_600_000),
+        "How often a branch looks by a search for one document that was acknowledged, to measure when it can be found; `0s` is never. An index that nobody else searches is refreshed for it: choose `0s` or minutes for a load that only writes.",
+    )
+    .default("10s"),
     Field::new(
         "redis.url",
         Kind::Text,

@@ -2,7 +2,7 @@
 
 use super::Read::{
     Build, Child, ChildState, Class, Counter, Gateway, GatewayNow, Gauge, Histogram, Ingest, Live,
-    LiveNow, Partition, Reasons, Refusals, Sent, State, Turned, Users,
+    LiveNow, Partition, Reasons, Refusals, Sent, Stages, State, Turned, Users,
 };
 use super::{Bounds, Metric};
 
@@ -106,14 +106,42 @@ pub(super) const TABLE: &[Metric] = &[
     },
     Metric {
         name: "twolane_freshness_seconds",
-        help: "Seconds from the commit at the source to the sink's acknowledgement, of each record whose source says when it \
-               committed; binlog times of MariaDB are whole seconds",
-        read: Histogram(|b| &b.freshness_seconds, FRESHNESS),
+        help: "Seconds from the commit at the source until the change is applied in Redis (it is visible then), acknowledged by \
+               Elasticsearch, and searchable there: of each change whose source says when it committed, and for searchable of \
+               one now and then; binlog times of MariaDB are whole seconds",
+        read: Stages(FRESHNESS),
+    },
+    Metric {
+        name: "twolane_freshness_skewed_total",
+        help: "Changes that were in the sink before their commit, as the two machines' clocks say; their freshness counts as 0",
+        read: Counter(|b| b.skewed),
+    },
+    Metric {
+        name: "twolane_searchable_unseen_total",
+        help: "Acknowledged documents that a search did not find within 5 minutes, of those that were looked for",
+        read: Counter(|b| b.unseen),
     },
     Metric {
         name: "twolane_last_freshness_seconds",
-        help: "The same of the last record acknowledged; no sample before the first",
+        help: "Freshness of the last record acknowledged; no sample before the first",
         read: Gauge(|b| b.last_freshness_seconds),
+    },
+    Metric {
+        name: "twolane_staleness_seconds",
+        help: "Seconds for which the oldest record that is known to be unresolved has been in the log, and at least those for \
+               which the branch has been halted; 0 where nothing is unresolved",
+        read: Gauge(|b| Some(b.staleness_seconds)),
+    },
+    Metric {
+        name: "twolane_not_progressing",
+        help: "1 while the branch runs and has records to resolve, but has resolved none for the setting stuck_after",
+        read: Gauge(|b| Some(f64::from(u8::from(b.stuck_seconds.is_some())))),
+    },
+    Metric {
+        name: "twolane_end_offset_age_seconds",
+        help: "Seconds since the end of the log was last known, of the assigned partition where it is longest; lag and staleness \
+               are of that moment",
+        read: Gauge(|b| b.end_age_seconds),
     },
     Metric {
         name: "twolane_lag_records",

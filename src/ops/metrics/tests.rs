@@ -179,10 +179,10 @@ fn what_is_counted_is_what_is_shown() {
 fn histograms_are_cumulative_and_lose_no_value() {
     let (text, samples) = scrape(Some(vec![branch("p", "redis")]), Vec::new());
     let of = r#"pipeline="p",sink="redis",topic="app.p""#;
-    for (name, count) in [
-        ("twolane_sink_request_seconds", 3.0),
-        ("twolane_batch_documents", 3.0),
-        ("twolane_freshness_seconds", 2.0),
+    for (name, more, count) in [
+        ("twolane_sink_request_seconds", "", 3.0),
+        ("twolane_batch_documents", "", 3.0),
+        ("twolane_freshness_seconds", r#",stage="applied""#, 2.0),
     ] {
         let prefix = format!("{name}_bucket{{le=\"");
         let buckets: Vec<(f64, f64)> = text
@@ -206,7 +206,7 @@ fn histograms_are_cumulative_and_lose_no_value() {
             Some((f64::INFINITY, count)),
             "{name}"
         );
-        assert_eq!(samples[&format!("{name}_count{{{of}}}")], count);
+        assert_eq!(samples[&format!("{name}_count{{{of}{more}}}")], count);
     }
     let bucket = |name: &str, le: &str| samples[&format!("{name}_bucket{{le=\"{le}\",{of}}}")];
     // One document is at most one, and of two only one is.
@@ -215,6 +215,33 @@ fn histograms_are_cumulative_and_lose_no_value() {
     assert_eq!(bucket("twolane_sink_request_seconds", "0.0032"), 1.0);
     // 500 s is beyond the last bound and only under +Inf.
     assert_eq!(bucket("twolane_sink_request_seconds", "104.8576"), 2.0);
+}
+
+#[test]
+fn freshness_is_told_by_stage_and_of_redis_there_is_one() {
+    let branches = vec![branch("p", "redis"), branch("p", "elasticsearch")];
+    let (_, samples) = scrape(Some(branches), Vec::new());
+    let count = |sink: &str, stage: &str| {
+        let of = format!("pipeline=\"p\",sink=\"{sink}\",topic=\"app.p\",stage=\"{stage}\"");
+        samples.get(&format!("twolane_freshness_seconds_count{{{of}}}"))
+    };
+    assert_eq!(count("redis", "applied"), Some(&2.0));
+    assert_eq!(count("redis", "searchable"), None);
+    assert_eq!(count("elasticsearch", "acknowledged"), Some(&2.0));
+    assert_eq!(count("elasticsearch", "searchable"), Some(&1.0));
+    assert_eq!(count("elasticsearch", "applied"), None);
+}
+
+#[test]
+fn a_branch_that_is_stuck_is_an_alarm() {
+    let mut b = branch("p", "redis");
+    let now = |b: &BranchView| {
+        let (_, samples) = scrape(Some(vec![b.clone()]), Vec::new());
+        samples[r#"twolane_not_progressing{pipeline="p",sink="redis",topic="app.p"}"#]
+    };
+    assert_eq!(now(&b), 0.0);
+    b.stuck_seconds = Some(61.0);
+    assert_eq!(now(&b), 1.0);
 }
 
 #[test]

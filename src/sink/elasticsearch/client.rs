@@ -377,6 +377,7 @@ mod tests {
             api_key: None,
             ca_file: None,
             timeout: Duration::from_secs(1),
+            search_probe: Duration::ZERO,
         }
     }
 

@@ -22,6 +22,7 @@ mod purge;
 mod reader;
 mod request;
 mod response;
+mod search;
 #[cfg(test)]
 mod testing;
 
@@ -41,7 +42,7 @@ use self::mapping::Wanted;
 use self::request::{Buffers, Encoded, encode};
 use super::{Outcome, Resume, Sink, SinkError, SinkHub, TopicIdentity, Watermarks};
 use crate::config::{Deletes, ElasticsearchSettings, ElasticsearchSpec, PipelineSpec, SinkSpec};
-use crate::event::{Batch, Shape};
+use crate::event::{Batch, Shape, Version};
 
 pub use reader::{Document, ElasticsearchReader};
 pub use request::bulk_body;
@@ -199,6 +200,24 @@ impl SinkHub for ElasticsearchHub {
 
     fn purge(&self) -> BoxFuture<'_, Result<u64, SinkError>> {
         Box::pin(self.purge())
+    }
+
+    fn search_every(&self) -> Option<Duration> {
+        let every = self.settings.search_probe;
+        (!every.is_zero()).then_some(every)
+    }
+
+    fn is_shown<'a>(
+        &'a self,
+        id: &'a str,
+        version: Version,
+    ) -> BoxFuture<'a, Result<bool, SinkError>> {
+        Box::pin(async move {
+            // Past the alias's filter: a row that was deleted meanwhile shows as its tombstone.
+            let index = self.state(|s| s.index.as_ref().map(|found| found.name.clone()));
+            let index = index.as_ref().unwrap_or(&self.plan.alias);
+            search::is_shown(&self.client, index, id, version).await
+        })
     }
 }
 

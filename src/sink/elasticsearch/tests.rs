@@ -12,6 +12,7 @@ fn settings() -> ElasticsearchSettings {
         api_key: None,
         ca_file: None,
         timeout: Duration::from_secs(30),
+        search_probe: Duration::ZERO,
     }
 }
 
