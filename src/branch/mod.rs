@@ -5,7 +5,7 @@ mod control;
 mod start;
 mod stats;
 
-pub use control::{Control, Judge, REJECTIONS, State, WINDOW};
+pub use control::{Control, Judge, Pause, Pausing, REJECTIONS, State, WINDOW};
 pub use start::{RunningBranch, start, start_with};
 pub use stats::{Histogram, PartitionStats, Stats};
 

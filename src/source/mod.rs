@@ -6,15 +6,16 @@ mod budget;
 mod client;
 mod command;
 mod group;
+mod native;
 mod poller;
 mod pollers;
 mod probe;
 mod room;
-mod topic_id;
 
 pub use actor::{Commands, Source};
 pub use budget::{Budget, Permit};
-pub use client::{client_config, consumer_config};
+pub use client::{client_config, client_id, consumer_config};
 pub use command::Command;
+pub use native::Member;
 pub use pollers::Pollers;
 pub use probe::{Probe, ProbeError};

@@ -1,4 +1,4 @@
-//! What the poller does while its branch's memory is full.
+//! What the poller does while its branch's memory is full, or an operator has paused it.
 
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
@@ -17,8 +17,8 @@ use crate::event::Mark;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Poller {
-    /// Waits until there is room again, pausing the partitions when that takes long. Serves commands only
-    /// between waits, and rebalances while paused.
+    /// Waits until there is room again and nobody pauses the branch, pausing the partitions at once for an operator,
+    /// and for want of room when that takes long. Serves commands only between waits, and rebalances while paused.
     pub(super) fn wait_for_room(&mut self) -> Result<(), String> {
         self.flush()?;
         let started = Instant::now();
@@ -27,7 +27,10 @@ impl Poller {
             let bytes = self.held.as_ref().map_or(0, size_of_held);
             let group = self.group();
             let (budget, ledger) = (Arc::clone(&group.branch.budget), self.ledger());
-            let room = if self.paused {
+            let asked = group.branch.control.is_paused();
+            let room = if asked {
+                false
+            } else if self.paused {
                 budget.wait_half(POLL) && ledger.wait_span(MOST_RECORDS / 2, POLL)
             } else {
                 budget.wait_for(bytes, POLL) && ledger.wait_span(MOST_RECORDS, POLL)
@@ -35,12 +38,15 @@ impl Poller {
             if room {
                 break;
             }
-            if !self.paused && started.elapsed() >= PATIENCE {
+            if !self.paused && (asked || started.elapsed() >= PATIENCE) {
                 self.pause_all(true)?;
             }
             if self.paused {
                 // A record that comes here was fetched before the pause: its partition is sought back.
-                let polled = self.consumer.poll(Duration::ZERO);
+                // Where room is waited for, that was the wait of this turn.
+                let polled = self
+                    .consumer
+                    .poll(if asked { POLL } else { Duration::ZERO });
                 match polled.map(|p| p.map(|m| m.detach())) {
                     Some(Ok(message)) if self.held.is_none() => self.held = Some(message),
                     Some(Ok(message)) => {

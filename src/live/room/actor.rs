@@ -188,7 +188,12 @@ impl Handler<Judge> for RoomActor {
             }
             Err(no) => {
                 let refused = no.refused(&self.room, judge.seq, judge.comment.cid);
-                give(&self.shared, judge.verdict, Verdict::Refused(refused));
+                give(
+                    &self.shared,
+                    &self.room,
+                    judge.verdict,
+                    Verdict::Refused(refused),
+                );
             }
         }
     }
@@ -280,14 +285,19 @@ fn weight(left: u32, burst: u32) -> u8 {
     u8::try_from((10 * left).div_ceil(burst)).unwrap_or(10)
 }
 
-fn give(shared: &Shared, to: Answering, verdict: Verdict) {
+fn give(shared: &Shared, room: &Room, to: Answering, verdict: Verdict) {
     let accepted = match &verdict {
         Verdict::Accepted(_) => true,
         Verdict::Refused(_) => false,
     };
     // Whoever waited may have given up: then the comment comes again, and is counted then.
-    if to.send(Ok(verdict)).is_ok() && accepted {
-        shared.stats.accepted.add(1);
+    match (to.send(Ok(verdict)).is_ok(), accepted) {
+        (true, true) => {
+            shared.stats.accepted.add(1);
+            room.stats.accepted.add(1);
+        }
+        (true, false) => room.stats.refused.add(1),
+        (false, _) => {}
     }
 }
 
@@ -322,7 +332,7 @@ async fn charge(shared: Arc<Shared>, room: Arc<Room>, queue: Rc<Queue>) {
                     Verdict::Refused(no.refused(&room, looked.charge.seq, shown.cid))
                 }
             };
-            give(&shared, looked.verdict, verdict);
+            give(&shared, &room, looked.verdict, verdict);
         }
     }
 }
