@@ -136,9 +136,8 @@ mod tests {
         for part in ["topics", "pipelines"] {
             std::fs::create_dir(folder.path().join(part)).unwrap();
         }
-        let topic = "name = \"t\"\nformat = \"json\"\nkey = [\"id\"]\npartitions = 1\nepoch = 1\n";
-        let topic = topic.replace("\"json\"", "\"debezium-json\"")
-            + "[columns]\nid = \"int\"\nphone = \"text\"\n";
+        let topic = "name = \"t\"\nformat = \"debezium-json\"\nkey = [\"id\"]\npartitions = 1\nepoch = 1\n\
+                     [columns]\nid = \"int\"\nphone = \"text\"\n";
         std::fs::write(folder.path().join("topics/t.toml"), topic).unwrap();
         let pipeline = "topic = \"t\"\n[document]\nmask = { phone = \"last4\" }\n[[sink]]\ntype = \"redis\"\nkey = \"t:{id}\"\n";
         std::fs::write(folder.path().join("pipelines/t.toml"), pipeline).unwrap();

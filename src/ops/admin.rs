@@ -37,6 +37,7 @@ mod dead;
 mod page;
 mod permit;
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -180,6 +181,12 @@ impl Shared {
     /// What a request must carry that changes something.
     fn token(&self) -> Option<&Secret> {
         self.settings.admin.token.as_ref()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
     }
 }
 

@@ -255,6 +255,8 @@ impl Clerk {
         while let Some(ask) = asked.recv().await {
             // Whoever asked may have gone.
             match ask {
+                // Nobody waits for it any more: the one after it asks the same.
+                Ask::List(_, reply) if reply.is_closed() => {}
                 Ask::List(filter, reply) => {
                     let _ = reply.send(self.list(&filter).await);
                 }

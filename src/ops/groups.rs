@@ -49,23 +49,29 @@ pub struct MemberView {
 
 /// The last answer, and when it came. One question is out at a time.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Mutex<Option<(Instant, Vec<GroupView>)>>);
+pub(super) struct Groups(Arc<Mutex<Option<(Instant, Vec<GroupView>)>>>);
 
 // === impl Groups ===
 
 impl Groups {
     /// The groups of these branches.
     pub(super) async fn of(&self, branches: &[Arc<Branch>]) -> Vec<GroupView> {
-        let mut last = self.0.lock().await;
+        let mut last = Arc::clone(&self.0).lock_owned().await;
         if let Some((at, groups)) = &*last
             && at.elapsed() < FRESH
         {
             return groups.clone();
         }
-        let asked: Vec<_> = branches.iter().map(|branch| ask(branch)).collect();
-        let groups = join_all(asked).await;
-        *last = Some((Instant::now(), groups.clone()));
-        groups
+        let branches = branches.to_vec();
+        // Whoever asks may go away; while Kafka is away, a question of each of them would pile up.
+        let asked = tokio::spawn(async move {
+            let asked: Vec<_> = branches.iter().map(|branch| ask(branch)).collect();
+            let groups = join_all(asked).await;
+            *last = Some((Instant::now(), groups.clone()));
+            groups
+        });
+        // Its panic would be printed, and there is nothing to show then.
+        asked.await.unwrap_or_default()
     }
 }
 
