@@ -15,7 +15,6 @@ pub(crate) mod text;
 mod topic;
 mod view;
 
-pub(crate) use branch::Verdict;
 #[cfg(test)]
 pub(crate) use letter::About;
 pub(crate) use letter::{At, Letter};

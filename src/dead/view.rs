@@ -23,7 +23,7 @@ pub(crate) struct LetterView {
     summary: Summary,
     /// The record's own time.
     record_time: String,
-    epoch: Option<u32>,
+    epoch: Option<u16>,
     headers: Vec<HeaderView>,
     key: BodyView,
     value: BodyView,

@@ -109,7 +109,7 @@ pub(super) struct Line {
 enum Ask {
     List(Filter, oneshot::Sender<Vec<TopicView>>),
     Show(String, At, oneshot::Sender<Result<LetterView, Refusal>>),
-    Replay(Order, oneshot::Sender<Result<u64, Refusal>>),
+    Replay(Box<Order>, oneshot::Sender<Result<u64, Refusal>>),
     Close,
 }
 
@@ -202,7 +202,7 @@ impl Desk {
     /// Where another one is under way, or there is nothing to replay.
     pub(super) async fn replay(&self, order: Order, patience: Duration) -> Result<Job, Refusal> {
         let (reply, answer) = oneshot::channel();
-        self.ask(Ask::Replay(order, reply))?;
+        self.ask(Ask::Replay(Box::new(order), reply))?;
         let number = answer.await.map_err(|_| closed())??;
         let mut seen = self.job.clone();
         let ended = seen.wait_for(|job| {
@@ -264,7 +264,7 @@ impl Clerk {
                     let _ = reply.send(self.show(&source, at).await);
                 }
                 Ask::Replay(order, reply) => {
-                    let _ = reply.send(self.replay(order));
+                    let _ = reply.send(self.replay(*order));
                 }
                 Ask::Close => return,
             }

@@ -49,7 +49,9 @@ pub struct MemberView {
 
 /// The last answer, and when it came. One question is out at a time.
 #[derive(Debug, Default)]
-pub(super) struct Groups(Arc<Mutex<Option<(Instant, Vec<GroupView>)>>>);
+pub(super) struct Groups(Arc<Mutex<Option<Answer>>>);
+
+type Answer = (Instant, Vec<GroupView>);
 
 // === impl Groups ===
 

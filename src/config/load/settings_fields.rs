@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 89] = [
+pub(crate) static SETTINGS: [Field; 90] = [
     Field::new(
         "topics_dir",
         Kind::Path,

@@ -36,6 +36,10 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// Whether a request may do this, noted either way; then it may be done, and its end be noted.
+#[expect(
+    clippy::result_large_err,
+    reason = "it is the answer itself, and goes on as it is"
+)]
 pub(super) fn begin(
     request: &HttpRequest,
     shared: &State,
