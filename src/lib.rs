@@ -20,6 +20,8 @@ pub mod sink;
 
 pub mod commit;
 
+pub(crate) mod dead;
+
 pub mod produce;
 
 pub mod live;

@@ -1,4 +1,9 @@
 //! Whether a branch runs, and why not; and when so many records are rejected that it must halt.
+//!
+//! A *pause* lies over the state, and is an operator's: nothing more is fetched, what was taken is resolved and
+//! committed, and the group's membership stays, so that no partition moves. The source may be made anew beneath it.
+//! It is of this process, and ends with it: what starts a process anew (a deployment, a crash) is to find it at work,
+//! and not at a standstill that somebody asked for long ago.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -34,10 +39,31 @@ pub enum Judge {
     Sink,
 }
 
+/// An operator's pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Who asked for it.
+    pub by: String,
+    /// When.
+    pub since: Instant,
+}
+
+/// What became of a wish to pause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pausing {
+    /// It pauses.
+    Paused,
+    /// It was paused before: that pause stands.
+    Already(Pause),
+    /// It stands still without a pause: it is halted, or on its way to its end.
+    AtRest,
+}
+
 /// A branch's switch.
 #[derive(Debug)]
 pub struct Control {
     state: watch::Sender<State>,
+    pause: watch::Sender<Option<Pause>>,
     /// What a starting branch waits for.
     waiting: Mutex<Option<String>>,
     /// When the branch halted.
@@ -61,6 +87,7 @@ impl Default for Control {
     fn default() -> Self {
         Self {
             state: watch::Sender::new(State::Starting),
+            pause: watch::Sender::new(None),
             waiting: Mutex::default(),
             halted: Mutex::default(),
             decoded: Mutex::default(),
@@ -106,8 +133,42 @@ impl Control {
         since.filter(|_| self.is_halted())
     }
 
-    /// Lets a halted branch start anew. `false` where it was not halted.
+    /// Pauses the branch, for `by`.
+    pub fn pause(&self, by: impl Into<String>) -> Pausing {
+        match &*self.state.borrow() {
+            State::Halted(_) | State::Stopping => return Pausing::AtRest,
+            State::Starting | State::Running => {}
+        }
+        let mut before = None;
+        self.pause.send_if_modified(|pause| {
+            before.clone_from(pause);
+            if pause.is_none() {
+                *pause = Some(Pause {
+                    by: by.into(),
+                    since: Instant::now(),
+                });
+            }
+            before.is_none()
+        });
+        before.map_or(Pausing::Paused, Pausing::Already)
+    }
+
+    /// The pause, where there is one.
+    pub fn paused(&self) -> Option<Pause> {
+        self.pause.borrow().clone()
+    }
+
+    /// Whether nothing more is to be fetched.
+    pub fn is_paused(&self) -> bool {
+        self.pause.borrow().is_some()
+    }
+
+    /// Lets a halted branch start anew, and a paused one go on. `false` where it was neither.
     pub fn resume(&self) -> bool {
+        self.pause.send_replace(None).is_some() | self.unhalt()
+    }
+
+    fn unhalt(&self) -> bool {
         for window in [&self.decoded, &self.written] {
             *window.lock().unwrap_or_else(PoisonError::into_inner) = Rejections::default();
         }
@@ -238,6 +299,26 @@ mod tests {
         c.halt("wrong mapping");
         c.resume();
         assert_eq!(c.waiting(), None);
+    }
+
+    #[test]
+    fn a_pause_outlives_its_source_and_ends_with_a_resume() {
+        let c = Control::default();
+        assert_eq!(c.pause("a"), Pausing::Paused);
+        assert!(matches!(c.pause("b"), Pausing::Already(first) if first.by == "a"));
+        c.running();
+        c.starting();
+        assert!(c.is_paused());
+        assert!(c.resume());
+        assert!(!c.is_paused());
+        assert!(!c.resume());
+        c.halt("wrong mapping");
+        assert_eq!(c.pause("a"), Pausing::AtRest);
+        assert!(c.resume());
+        c.pause("a");
+        // What halts a paused branch is seen, and one resume ends both.
+        assert!(c.halt("made anew"));
+        assert!(c.resume() && !c.is_paused() && !c.is_halted());
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod sample;
 mod start;
 mod stats;
 
-pub use control::{Control, Judge, REJECTIONS, State, WINDOW};
+pub use control::{Control, Judge, Pause, Pausing, REJECTIONS, State, WINDOW};
 pub use motion::Turn;
 pub use sample::Sample;
 pub use start::{RunningBranch, start, start_with};

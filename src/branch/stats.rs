@@ -39,6 +39,8 @@ pub struct Stats {
     pub batch: Histogram,
     /// Gauge: freshness of the last record acknowledged, in milliseconds; −1 before the first.
     last_freshness_ms: AtomicI64,
+    /// Gauge: when that was, in milliseconds since 1970; 0 before the first.
+    acknowledged_ms: AtomicI64,
     partitions: Mutex<BTreeMap<i32, PartitionStats>>,
     behind: Mutex<BTreeMap<i32, Behind>>,
     motion: Mutex<Motion>,
@@ -80,6 +82,7 @@ impl Stats {
             let age = age.max(0);
             self.freshness.observe(age as f64 / 1_000.0);
             self.last_freshness_ms.store(age + 1, Ordering::Relaxed);
+            self.acknowledged_ms.store(now_ms, Ordering::Relaxed);
         }
     }
 
@@ -142,6 +145,12 @@ impl Stats {
         // Stored plus one, so that the default of 0 means none.
         let ms = self.last_freshness_ms.load(Ordering::Relaxed) - 1;
         u64::try_from(ms).ok().map(Duration::from_millis)
+    }
+
+    /// How long ago, at `now_ms`, that record was acknowledged.
+    pub fn since_acknowledged(&self, now_ms: i64) -> Option<Duration> {
+        let at = self.acknowledged_ms.load(Ordering::Relaxed);
+        (at > 0).then(|| Duration::from_millis(u64::try_from(now_ms - at).unwrap_or(0)))
     }
 
     /// Counts a reason why a record was filtered or went to the dead letters.

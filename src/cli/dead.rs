@@ -1,19 +1,11 @@
-//! `twolane dead`: looks at dead letters, and writes them into their sinks again once the cause is mended.
+//! `twolane dead`: [`crate::dead`] at the command line, for whoever can reach the brokers and the sinks.
 //!
-//! Promises: it joins no consumer group, moves no offset and leaves every letter where it is, since the
-//! dead-letter topic is a log; a replayed record carries its original version, so it never covers anything
-//! newer; `show` alone prints what a record holds, and only of the one letter that was asked for.
-//!
-//! It relies on the headers that [`crate::sink::dead_letter`] writes. What a replay wrote lies under no marker:
-//! where Redis forgets it, it is to be replayed again.
+//! `show` alone prints what a record holds, all of it, and only of the one letter that was asked for. A replay is noted
+//! in the audit log.
 
-mod branch;
-mod letter;
 mod list;
 mod replay;
 mod show;
-mod text;
-mod topic;
 
 use std::collections::BTreeSet;
 use std::io;

@@ -4,6 +4,7 @@
 //! is wrong (`topics` alone has others: see there).
 
 mod bench;
+mod completions;
 mod dead;
 pub mod demo;
 mod produce;
@@ -17,7 +18,7 @@ mod validate;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::config::{LoadOptions, Problems};
 
@@ -56,13 +57,19 @@ enum Command {
     Dead(dead::Args),
     /// Whether a running process is ready, and what its branches do
     Status(status::Args),
-    /// The partitions that a running process owns, and how far it is in each
+    /// Every partition, which process owns it, and how far a running process is in its own
     Lag(status::Args),
     /// The supervision tree of a running process
     Actors(status::Args),
     /// What the live lane of a running process does
     Rooms(status::Args),
-    /// Let a halted branch of a running process start anew
+    /// The settings of a running process without its secrets, and where each was written
+    Settings(status::Args),
+    /// What was asked of a running process, by whom, and what became of it
+    Audit(status::Args),
+    /// Let a branch of a running process fetch nothing more: what it has is written, and its partitions stay with it
+    Pause(status::Branch),
+    /// Let a halted branch of a running process start anew, and a paused one go on
     Resume(status::Branch),
     /// Make an actor of a running process anew
     Restart(status::Actor),
@@ -72,6 +79,8 @@ enum Command {
     Bench(bench::Args),
     /// Print a reference page in Markdown
     Reference(reference::Args),
+    /// Print what a shell needs to complete this command line
+    Completions(completions::Args),
 }
 
 /// Reads this process's command line and runs the command.
@@ -89,11 +98,15 @@ pub fn main() -> ExitCode {
         Command::Lag(args) => status::lag(&args, &options),
         Command::Actors(args) => status::actors(&args, &options),
         Command::Rooms(args) => status::rooms(&args, &options),
+        Command::Settings(args) => status::settings(&args, &options),
+        Command::Audit(args) => status::audit(&args, &options),
+        Command::Pause(args) => status::pause(&args, &options),
         Command::Resume(args) => status::resume(&args, &options),
         Command::Restart(args) => status::restart(&args, &options),
         Command::Token(args) => token::run(&args, &options),
         Command::Bench(args) => bench::run(&args),
         Command::Reference(args) => reference::run(&args),
+        Command::Completions(args) => completions::run(&args, Cli::command()),
     };
     result.unwrap_or_else(|error| match error.downcast_ref::<WrongInput>() {
         Some(problems) => {
@@ -109,12 +122,26 @@ pub fn main() -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_shell_is_given_every_command() {
+        for shell in <clap_complete::Shell as clap::ValueEnum>::value_variants() {
+            let mut text = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "twolane", &mut text);
+            let text = String::from_utf8(text).unwrap();
+            for command in Cli::command().get_subcommands() {
+                assert!(
+                    text.contains(command.get_name()),
+                    "{shell}: {}",
+                    command.get_name()
+                );
+            }
+        }
     }
 }

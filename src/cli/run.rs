@@ -7,7 +7,7 @@ use anyhow::{Context as _, anyhow};
 
 use super::{WRONG_INPUT, WrongInput};
 use crate::config::{
-    self, IngestSettings, LiveSpec, LoadOptions, PipelineSpec, Settings, TopicSpec,
+    self, IngestSettings, LiveSpec, LoadOptions, PipelineSpec, Settings, ShownSetting, TopicSpec,
 };
 use crate::gateway::{self, start::Gateway};
 use crate::lane::Lane;
@@ -80,6 +80,7 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         selected.into_iter().cloned().map(Arc::new).collect()
     };
     let ingest = ingest.map(|settings| (settings, config.topics));
+    let shown = config::shown_settings(options).map_err(WrongInput)?;
     let settings = Arc::new(config.settings);
     if args.chaos {
         let beyond = settings.beyond_this_machine();
@@ -97,13 +98,16 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         gateway,
         ingest,
     };
-    actix::System::new().block_on(until_stopped(settings, pipelines, beside, args.chaos))
+    actix::System::new().block_on(until_stopped(
+        settings, pipelines, beside, shown, args.chaos,
+    ))
 }
 
 async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
     beside: Beside,
+    shown: Vec<ShownSetting>,
     chaos: bool,
 ) -> anyhow::Result<ExitCode> {
     let tree = Arc::new(if chaos {
@@ -113,7 +117,7 @@ async fn until_stopped(
     });
     let lanes = ops::Lanes::new(Arc::clone(&tree));
     let admin =
-        ops::admin::serve(&settings.admin, Arc::clone(&lanes) as _).map_err(|why| anyhow!(why))?;
+        ops::admin::serve(&settings, Arc::clone(&lanes) as _, shown).map_err(|why| anyhow!(why))?;
     let lane = match Lane::start(&settings, &pipelines, Arc::clone(&tree)).await {
         Ok(lane) => lane,
         Err(why) => {

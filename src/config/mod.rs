@@ -16,7 +16,7 @@ mod zone;
 
 pub use column::ColumnType;
 pub use live::{CommentSpec, InboxSpec, KeptSpec, LikeSpec, LiveSpec, OutSpec, RateSpec, RoomSpec};
-pub use load::{Config, LoadOptions, load, load_settings};
+pub use load::{Config, LoadOptions, Origin, ShownSetting, load, load_settings, shown_settings};
 pub use pipeline::{
     Decimals, Deletes, DocumentSpec, ElasticsearchSpec, Mask, PipelineSpec, RedisShape, RedisSpec,
     SinkKind, SinkSpec, SuperviseSpec,

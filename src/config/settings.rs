@@ -300,6 +300,8 @@ pub struct AdminSettings {
     pub listen: SocketAddr,
     /// What requests that change something must carry; without it they are refused.
     pub token: Option<Secret>,
+    /// Where each of them is noted, one JSON object a line; in the logs alone where absent.
+    pub audit_file: Option<PathBuf>,
 }
 
 /// Logs.

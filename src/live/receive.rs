@@ -127,7 +127,12 @@ impl Env {
             }
         };
         let receipt = self.tally.receive(Class::Like, u64::from(n));
-        let taken = !self.load.overloaded() && self.rooms.like(&room, n);
+        let taken = if self.load.overloaded() {
+            self.rooms.like_shed(&room, n);
+            false
+        } else {
+            self.rooms.like(&room, n)
+        };
         receipt.resolve(if taken {
             Outcome::Accepted
         } else {

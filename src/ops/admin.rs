@@ -4,39 +4,54 @@
 //! |---|---|
 //! | `GET /` | a page for operators that shows all of this, and asks again every two seconds |
 //! | `GET /live` | 200 while the process serves |
-//! | `GET /ready` | 200 when every branch and each of its actors, and the live lane where it runs, is at work, else 503 with which is not, and why |
+//! | `GET /ready` | 200 when every branch and each of its actors, and the live lane where it runs, is at work (a paused branch is as it should be), else 503 with which is not, and why |
 //! | `GET /metrics` | OpenMetrics text |
-//! | `GET /pipelines` | every pipeline with its branches: state, tally, lag, freshness, memory, actors |
+//! | `GET /process` | which process this is, and since when |
+//! | `GET /pipelines` | every pipeline with its branches: state, tally, rates, lag, freshness, memory, actors |
+//! | `GET /groups` | the branches' consumer groups: every member, of all processes, and its partitions |
 //! | `GET /actors` | the supervision tree: state, since when, restarts, last exit, queue, progress |
-//! | `POST /actors/{id}/restart` | with the token: 202; 404 for no such child; 409 where it has ended |
-//! | `GET /rooms` | the live lane: what became of what it received, by class; 404 where there is none |
+//! | `GET /rooms` | the live lane: what became of what it received, by class and by room; 404 where there is none |
 //! | `GET /gateway` | the gateway: sockets, rooms, what was sent, delivered and shed by class; 404 where there is none |
-//! | `POST /pipelines/{pipeline}/{sink}/resume` | 200; 404 for no such branch; 409 where it is not halted |
+//! | `GET /settings` | every setting with where it was written; no secret |
+//! | `GET /dead?topic=&reason=&limit=` | dead letters by topic and reason, and the last replay; with the token in the sinks' words |
+//! | `GET /dead/{topic}/{letter}` | with the token: one letter, without what its pipelines mask or omit |
+//! | `POST /dead/{topic}/{letter}/replay` | with the token: replays it. 200 with what became of it, 202 where it takes longer (`GET /dead` says how far it is), 409 while another replay is under way |
+//! | `POST /dead/{topic}/replay?reason=&pipeline=&sink=` | the same of all such letters; of really all with `?all=true` |
+//! | `POST /pipelines/{pipeline}/{sink}/pause` | with the token: 200; 404 for no such branch; 409 where it is paused or halted |
+//! | `POST /pipelines/{pipeline}/{sink}/resume` | with the token: 200; 404; 409 where it is neither halted nor paused |
+//! | `POST /actors/{id}/restart` | with the token: 202; 404 for no such child; 409 where it has ended |
+//! | `GET /audit` | with the token: the last actions, the newest first |
 //! | `GET /chaos`, `POST /chaos`, `DELETE /chaos` | with the token, and `--chaos`: failures on demand |
 //!
-//! Reading is open to whoever reaches the address (it shows names, numbers and reasons, no rows and no
-//! credentials). What changes something carries the token of `admin.token` as `Authorization: Bearer …`; without
-//! a configured token it is refused. A resume needs no token from the machine itself, whatever the address listens
-//! on; what a proxy on this machine passes on counts as from here. All of it is refused with the `Origin` of another
+//! Reading is open to whoever reaches the address where it shows names, numbers and reasons; rows, and who did what, are
+//! shown with the token alone, and credentials never. What changes something carries the token of `admin.token` as
+//! `Authorization: Bearer …`, and is noted in the audit log before it is done: where that cannot be written the answer is
+//! 503, and nothing is done. Without a configured token it is refused. All of it is refused with the `Origin` of another
 //! page, which every browser sends with a POST: a page that an operator happens to have open must not be able to change
 //! anything. The operator's own page may, with the token.
 
+mod actions;
 mod answers;
 mod chaos;
+mod dead;
 mod page;
 mod permit;
 
+use std::fmt;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 
+use super::audit::Audit;
+use super::dead::Desk;
 use super::metrics::Exposition;
+use super::rates::{self, Rates};
 use super::view::Subject;
-use crate::config::{AdminSettings, Secret};
+use crate::config::{Secret, Settings, ShownSetting};
 
 /// Scrapes and probes come every few seconds and take about a millisecond.
 const WORKERS: usize = 1;
@@ -57,26 +72,39 @@ pub struct AdminServer {
     addr: SocketAddr,
     handle: ServerHandle,
     ended: tokio::task::JoinHandle<()>,
+    shared: web::Data<Shared>,
+    looking: tokio::task::JoinHandle<()>,
 }
 
 /// What the handlers share.
 struct Shared {
     subject: Arc<dyn Subject>,
     exposition: Exposition,
-    token: Option<Secret>,
+    settings: Arc<Settings>,
+    shown: Vec<ShownSetting>,
+    audit: Arc<Audit>,
+    desk: Desk,
+    rates: Rates,
+    started: Instant,
 }
 
 /// Serves `subject` where the settings say, beside whatever else the present actix system does; port 0 takes any
-/// free one. Branches may be started later: until then it is alive and not ready.
+/// free one. Branches may be started later: until then it is alive and not ready. `shown` are the settings as the page
+/// has them.
 ///
 /// # Errors
 /// One sentence where the address cannot be had.
-pub fn serve(settings: &AdminSettings, subject: Arc<dyn Subject>) -> Result<AdminServer, String> {
-    let listen = settings.listen;
-    let shared = shared(subject, settings.token.clone());
+pub fn serve(
+    settings: &Arc<Settings>,
+    subject: Arc<dyn Subject>,
+    shown: Vec<ShownSetting>,
+) -> Result<AdminServer, String> {
+    let listen = settings.admin.listen;
+    let shared = shared(settings, subject, shown)?;
+    let to_serve = shared.clone();
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::clone(&shared))
+            .app_data(web::Data::clone(&to_serve))
             .configure(answers::routes)
     })
     .workers(WORKERS)
@@ -98,19 +126,39 @@ pub fn serve(settings: &AdminSettings, subject: Arc<dyn Subject>) -> Result<Admi
         }
     });
     tracing::info!("admin address: http://{addr}/");
+    let to_look_at = shared.clone();
+    let looking = actix::spawn(async move {
+        let mut tick = tokio::time::interval(rates::EVERY);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            to_look_at.rates.look(&*to_look_at.subject);
+        }
+    });
     Ok(AdminServer {
         addr,
         handle,
         ended,
+        shared,
+        looking,
     })
 }
 
-fn shared(subject: Arc<dyn Subject>, token: Option<Secret>) -> web::Data<Shared> {
-    web::Data::new(Shared {
+fn shared(
+    settings: &Arc<Settings>,
+    subject: Arc<dyn Subject>,
+    shown: Vec<ShownSetting>,
+) -> Result<web::Data<Shared>, String> {
+    Ok(web::Data::new(Shared {
         exposition: Exposition::new(Arc::clone(&subject)),
+        audit: Audit::new(settings.admin.audit_file.clone()),
+        desk: Desk::open(Arc::clone(settings), Arc::clone(&subject))?,
+        rates: Rates::default(),
+        settings: Arc::clone(settings),
         subject,
-        token,
-    })
+        shown,
+        started: Instant::now(),
+    }))
 }
 
 fn refused(listen: SocketAddr, error: &std::io::Error) -> String {
@@ -127,6 +175,21 @@ fn refused(listen: SocketAddr, error: &std::io::Error) -> String {
     format!("admin.listen = \"{listen}\" cannot be had ({error}): {remedy}")
 }
 
+// === impl Shared ===
+
+impl Shared {
+    /// What a request must carry that changes something.
+    fn token(&self) -> Option<&Secret> {
+        self.settings.admin.token.as_ref()
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
 // === impl AdminServer ===
 
 impl AdminServer {
@@ -137,7 +200,9 @@ impl AdminServer {
 
     /// Takes no more requests, and waits at most a second for those under way.
     pub async fn stop(self) {
+        self.looking.abort();
         self.handle.stop(true).await;
+        self.shared.desk.close().await;
         // It only ever ends by itself; a panic in it was its own.
         let _ = self.ended.await;
     }

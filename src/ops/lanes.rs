@@ -5,14 +5,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use futures_util::future::BoxFuture;
+
 use super::gateway::GatewayView;
+use super::groups::{GroupView, Groups};
 use super::live::{LiveParts, LiveView};
 use super::view::{
-    BranchView, BufferView, ChildView, HistogramView, NodeView, PartitionView, ProgressView,
-    RecordsView, Resumed, Subject,
+    BranchView, BufferView, ChildView, HistogramView, NodeView, PartitionView, PauseView,
+    ProgressView, RecordsView, Resumed, Subject,
 };
-use crate::branch::{Branch, Histogram, PartitionStats};
-use crate::config::SinkKind;
+use crate::branch::{Branch, Histogram, PartitionStats, Pausing, State, now_ms};
+use crate::config::{PipelineSpec, SinkKind};
 use crate::gateway::start::GatewayStatus;
 use crate::produce::http as ingest;
 use crate::runbook;
@@ -25,6 +28,7 @@ pub struct Lanes {
     live: OnceLock<LiveParts>,
     gateway: OnceLock<GatewayStatus>,
     ingest: OnceLock<Arc<ingest::Stats>>,
+    groups: Groups,
     tree: Arc<Tree>,
     started: Instant,
 }
@@ -39,6 +43,7 @@ impl Lanes {
             live: OnceLock::new(),
             gateway: OnceLock::new(),
             ingest: OnceLock::new(),
+            groups: Groups::default(),
             tree,
             started: Instant::now(),
         })
@@ -62,6 +67,13 @@ impl Lanes {
     /// The HTTP ingest of this process has been started. Only the first call counts.
     pub fn ingest_started(&self, stats: Arc<ingest::Stats>) {
         self.ingest.get_or_init(|| stats);
+    }
+}
+
+impl Lanes {
+    fn branch(&self, pipeline: &str, sink: &str) -> Option<&Arc<Branch>> {
+        let mut all = self.branches.get().into_iter().flatten();
+        all.find(|b| b.pipeline.name == pipeline && b.spec.name == sink)
     }
 }
 
@@ -114,9 +126,28 @@ impl Subject for Lanes {
         Some(self.tree.find(child)?.steps)
     }
 
+    fn pipelines(&self) -> Vec<Arc<PipelineSpec>> {
+        let mut all: Vec<Arc<PipelineSpec>> = Vec::new();
+        for branch in self.branches.get().into_iter().flatten() {
+            if !all.iter().any(|p| p.name == branch.pipeline.name) {
+                all.push(Arc::clone(&branch.pipeline));
+            }
+        }
+        all
+    }
+
+    fn groups(&self) -> BoxFuture<'_, Vec<GroupView>> {
+        let branches = self.branches.get().cloned().unwrap_or_default();
+        Box::pin(async move { self.groups.of(&branches).await })
+    }
+
+    fn pause(&self, pipeline: &str, sink: &str, who: &str) -> Option<Pausing> {
+        let branch = self.branch(pipeline, sink)?;
+        Some(branch.control.pause(who))
+    }
+
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
-        let mut all = self.branches.get().into_iter().flatten();
-        match all.find(|b| b.pipeline.name == pipeline && b.spec.name == sink) {
+        match self.branch(pipeline, sink) {
             Some(branch) if branch.control.resume() => Resumed::Resumed,
             Some(_) => Resumed::NotHalted,
             None => Resumed::Unknown,
@@ -148,9 +179,28 @@ fn get(counter: &AtomicU64) -> u64 {
 
 // === impl BranchView ===
 
+impl BranchView {
+    /// The state as it is shown, and why. A pause lies over a branch that is at work, or gets ready for it.
+    fn state(state: &State, paused: Option<&PauseView>) -> (&'static str, Option<String>) {
+        match (state, paused) {
+            (State::Halted(why), _) => ("halted", Some(why.clone())),
+            (State::Stopping, _) => ("stopping", None),
+            (State::Starting | State::Running, Some(pause)) => {
+                ("paused", Some(format!("by {}", pause.by)))
+            }
+            (State::Starting, None) => ("starting", None),
+            (State::Running, None) => ("running", None),
+        }
+    }
+}
+
 impl From<&Branch> for BranchView {
     fn from(b: &Branch) -> Self {
-        let (state, reason) = Self::state(&b.control.state());
+        let paused = b.control.paused().map(|pause| PauseView {
+            seconds: seconds(pause.since.elapsed()),
+            by: pause.by,
+        });
+        let (state, reason) = Self::state(&b.control.state(), paused.as_ref());
         let (stats, tally, now) = (&b.stats, b.ledger.tally(), Instant::now());
         let stuck = stats.motion(|m| m.stuck(now));
         let reason = reason
@@ -175,6 +225,7 @@ impl From<&Branch> for BranchView {
             state,
             runbook: reason.as_deref().and_then(runbook::section),
             reason,
+            paused,
             records: RecordsView {
                 pending: b.ledger.pending() as u64,
                 consumed: get(&tally.consumed),
@@ -183,6 +234,7 @@ impl From<&Branch> for BranchView {
             lag: partitions.iter().filter_map(|p| p.lag).reduce(|a, b| a + b),
             partitions,
             last_freshness_seconds: stats.last_freshness().map(|d| d.as_secs_f64()),
+            since_acknowledged_seconds: stats.since_acknowledged(now_ms()).map(seconds),
             freshness_seconds: (&stats.freshness).into(),
             searchable_seconds: match b.spec.kind {
                 SinkKind::Elasticsearch(_) => Some((&stats.searchable).into()),

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::live::auth::Callout;
 use crate::live::lane::LiveStatus;
-use crate::live::room::Rooms;
+use crate::live::room::{RoomNow, Rooms};
 use crate::live::start::Live;
 use crate::live::tally::{Class, Snapshot};
 
@@ -47,6 +47,8 @@ pub struct LiveView {
     pub users: Option<UsersView>,
     /// Rooms that are open now.
     pub open_rooms: u64,
+    /// Of these those with the most viewers, at most [`LiveView::ROOMS`].
+    pub rooms: Vec<RoomView>,
     /// Room actors made anew after a failure.
     pub rooms_restarted: u64,
     /// Likes that Redis has accepted.
@@ -61,6 +63,29 @@ pub struct LiveView {
     pub disconnects: u64,
     /// Messages that the NATS client dropped since they came faster than they were taken; the least.
     pub overflowed: u64,
+}
+
+/// One open room. Counters count since it was opened here.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct RoomView {
+    /// Its id.
+    pub room: String,
+    /// Viewers over all workers, as last counted; an estimate where there are many.
+    pub viewers: u64,
+    /// Comments that are shown.
+    pub accepted: u64,
+    /// Comments whose authors were told why not.
+    pub refused: u64,
+    /// Likes that were taken.
+    pub likes: u64,
+    /// Likes that were shed.
+    pub shed: u64,
+    /// Comments that were delivered again.
+    pub redelivered: u64,
+    /// Comments shown in a second, over the last ten.
+    pub comments_per_second: Option<f64>,
+    /// Likes taken in a second, over the last ten.
+    pub likes_per_second: Option<f64>,
 }
 
 /// What became of those who asked to be let in.
@@ -81,6 +106,8 @@ pub struct ClassView {
     pub class: &'static str,
     /// Received and not resolved.
     pub pending: u64,
+    /// Received in a second, over the last ten.
+    pub received_per_second: Option<f64>,
     /// The counters.
     #[serde(flatten)]
     pub counts: Snapshot,
@@ -120,6 +147,7 @@ impl LiveParts {
                     ClassView {
                         class: class.name(),
                         pending: counts.pending(),
+                        received_per_second: None,
                         counts,
                     }
                 })
@@ -133,6 +161,12 @@ impl LiveParts {
                 unanswered: callout.counts().unanswered(),
             }),
             open_rooms: stats.open.get(),
+            rooms: self
+                .rooms
+                .busiest(LiveView::ROOMS)
+                .into_iter()
+                .map(RoomView::from)
+                .collect(),
             rooms_restarted: stats.restarted.get(),
             likes_added: stats.likes_added.get(),
             likes_lost: stats.likes_lost.get(),
@@ -144,9 +178,30 @@ impl LiveParts {
     }
 }
 
+// === impl RoomView ===
+
+impl From<RoomNow> for RoomView {
+    fn from(now: RoomNow) -> Self {
+        Self {
+            room: now.room.to_string(),
+            viewers: now.viewers,
+            accepted: now.accepted,
+            refused: now.refused,
+            likes: now.likes,
+            shed: now.shed,
+            redelivered: now.redelivered,
+            comments_per_second: None,
+            likes_per_second: None,
+        }
+    }
+}
+
 // === impl LiveView ===
 
 impl LiveView {
+    /// Rooms that are shown: a page of them. All of them are in the sums.
+    pub const ROOMS: usize = 100;
+
     /// What it is not ready for, where something is in the way of everything else.
     pub(super) fn not_ready(&self) -> Option<&'static str> {
         if !self.connected {
@@ -166,6 +221,7 @@ impl LiveView {
         let class = |class: Class| ClassView {
             class: class.name(),
             pending: 0,
+            received_per_second: None,
             counts: Snapshot::default(),
         };
         Self {
@@ -184,6 +240,11 @@ impl LiveView {
                 unanswered: 0,
             }),
             open_rooms: 1,
+            rooms: vec![RoomView {
+                room: "room1".into(),
+                viewers: 3,
+                ..RoomView::default()
+            }],
             rooms_restarted: 0,
             likes_added: 0,
             likes_lost: 0,

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use super::gateway::GatewayView;
+use super::groups::GroupView;
 use super::live::LiveView;
 
-use crate::branch::State;
+use crate::branch::Pausing;
+use crate::config::PipelineSpec;
 use crate::produce::http as ingest;
 use crate::supervise::{Asked, Chaos};
 
@@ -39,7 +42,20 @@ pub trait Subject: Send + Sync + 'static {
     /// The supervision tree.
     fn tree(&self) -> NodeView;
 
-    /// Lets a halted branch start anew.
+    /// The pipelines of the branches.
+    fn pipelines(&self) -> Vec<Arc<PipelineSpec>> {
+        Vec::new()
+    }
+
+    /// Who is in the branches' consumer groups, as Kafka says.
+    fn groups(&self) -> BoxFuture<'_, Vec<GroupView>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    /// Pauses a branch, for `who`; `None` for no such branch.
+    fn pause(&self, pipeline: &str, sink: &str, who: &str) -> Option<Pausing>;
+
+    /// Lets a halted branch start anew, and a paused one go on.
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed;
 
     /// Makes a child anew, for `who`.
@@ -55,7 +71,7 @@ pub trait Subject: Send + Sync + 'static {
 /// What became of a resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resumed {
-    /// The branch was halted, and starts anew.
+    /// The branch was halted, and starts anew, or it was paused, and goes on.
     Resumed,
     /// There was nothing to resume.
     NotHalted,
@@ -78,11 +94,14 @@ pub struct BranchView {
     pub group: String,
     /// One of [`BranchView::STATES`].
     pub state: &'static str,
-    /// Why it is halted, or what it waits for.
+    /// Why it is halted or paused, or what it waits for.
     pub reason: Option<String>,
     /// The section of deploy/RUNBOOK.md about that reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runbook: Option<&'static str>,
+    /// An operator's pause, where there is one. Under a halt it is there as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<PauseView>,
     /// Records by what became of them.
     pub records: RecordsView,
     /// Records in the log that are not resolved, over all partitions that are known.
@@ -91,6 +110,8 @@ pub struct BranchView {
     pub partitions: Vec<PartitionView>,
     /// Seconds from the source's commit to the sink's acknowledgement, of the last record.
     pub last_freshness_seconds: Option<f64>,
+    /// Seconds since that acknowledgement: with a lag, what readers see is older by so much.
+    pub since_acknowledged_seconds: Option<f64>,
     /// The same of every record.
     pub freshness_seconds: HistogramView,
     /// Seconds from the source's commit until a search shows the document, of one document now and then; absent where
@@ -127,6 +148,15 @@ pub struct BranchView {
     pub purged: u64,
     /// Why records were filtered or dead-lettered, and how many.
     pub reasons: BTreeMap<String, u64>,
+}
+
+/// An operator's pause.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PauseView {
+    /// Who asked for it.
+    pub by: String,
+    /// How long it has lasted.
+    pub seconds: f64,
 }
 
 /// Records by what became of them. At rest `consumed` is the sum of the other five.
@@ -251,16 +281,7 @@ pub struct ChildView {
 
 impl BranchView {
     /// The states, as they are shown.
-    pub const STATES: [&str; 4] = ["starting", "running", "halted", "stopping"];
-
-    pub(super) fn state(state: &State) -> (&'static str, Option<String>) {
-        match state {
-            State::Starting => ("starting", None),
-            State::Running => ("running", None),
-            State::Halted(why) => ("halted", Some(why.clone())),
-            State::Stopping => ("stopping", None),
-        }
-    }
+    pub const STATES: [&str; 5] = ["starting", "running", "paused", "halted", "stopping"];
 
     /// What the sink's acknowledgement means for who reads: in Redis the row is there.
     pub(super) fn acknowledged(&self) -> &'static str {
@@ -305,6 +326,7 @@ pub(super) mod testing {
             state: "running",
             reason: None,
             runbook: None,
+            paused: None,
             records: RecordsView {
                 consumed: 100,
                 applied: 90,
@@ -323,6 +345,7 @@ pub(super) mod testing {
                 lag: Some(30),
             }],
             last_freshness_seconds: Some(0.25),
+            since_acknowledged_seconds: Some(2.0),
             freshness_seconds: histogram(&[0.25, 3.0]),
             searchable_seconds: (sink != "redis").then(|| histogram(&[1.25])),
             unseen: 0,

@@ -1,5 +1,6 @@
 //! What every Kafka client of twolane has in common.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -10,6 +11,23 @@ use crate::planted::{Bug, planted};
 
 /// How long a member may go without polling, before it counts as gone.
 const MAX_POLL: Duration = Duration::from_secs(30);
+
+/// What a group knows this process by: the machine, or the pod, and the process. Nobody else has it at one time.
+static CLIENT_ID: LazyLock<String> = LazyLock::new(|| {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let host = host.or_else(|| std::env::var("HOSTNAME").ok());
+    let host = host.as_deref().map_or("", str::trim);
+    format!("twolane-{host}-{}", std::process::id())
+});
+
+/// The `client.id` of this process's members of groups.
+pub fn client_id(kafka: &KafkaSettings) -> &str {
+    let given = (&kafka.properties).into_iter();
+    let mut given = given.filter(|(name, _)| *name == "client.id");
+    given
+        .next()
+        .map_or(CLIENT_ID.as_str(), |(_, id)| id.as_str())
+}
 
 /// Addresses, security, and the operator's further properties.
 pub fn client_config(kafka: &KafkaSettings) -> ClientConfig {
@@ -52,6 +70,7 @@ pub fn consumer_config(kafka: &KafkaSettings, group: &str) -> ClientConfig {
     };
     let mut c = client_config(kafka);
     c.set("group.id", group)
+        .set("client.id", client_id(kafka))
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("auto.offset.reset", reset)

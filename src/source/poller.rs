@@ -153,6 +153,10 @@ impl Poller {
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return self.stop(Duration::ZERO),
             }
+            if self.group().branch.control.is_paused() {
+                self.wait_for_room()?;
+                continue;
+            }
             if let Some(message) = self.held.take() {
                 let taken = self.take(&message)?;
                 if !taken {

@@ -8,7 +8,8 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{client_config, topic_id};
+use super::client_config;
+use super::native::{self, Member};
 use crate::config::{KafkaSettings, TopicSpec};
 use crate::sink::TopicIdentity;
 
@@ -39,6 +40,7 @@ pub enum ProbeError {
 pub struct Probe {
     consumer: Arc<BaseConsumer>,
     topic: Arc<TopicSpec>,
+    group: String,
     brokers: String,
 }
 
@@ -61,6 +63,7 @@ impl Probe {
         Ok(Self {
             consumer: Arc::new(consumer),
             topic,
+            group: group.to_owned(),
             brokers: kafka.brokers.clone(),
         })
     }
@@ -72,7 +75,7 @@ impl Probe {
     pub async fn identity(&self) -> Result<TopicIdentity, ProbeError> {
         let topic = Arc::clone(&self.topic);
         let described = self
-            .ask(move |c| topic_id::describe(c.client(), &topic.name, TIMEOUT))
+            .ask(move |c| native::describe(c.client(), &topic.name, TIMEOUT))
             .await?;
         let spec = &self.topic;
         let described = described.map_err(|why| {
@@ -180,6 +183,18 @@ impl Probe {
             Ok(()) => Ok(offsets),
             Err(e) => Err(self.unavailable(e.to_string())),
         }
+    }
+
+    /// Who is in the group, and has which partitions of the topic.
+    ///
+    /// # Errors
+    /// [`ProbeError::Unavailable`].
+    pub async fn members(&self) -> Result<Vec<Member>, ProbeError> {
+        let (topic, group) = (Arc::clone(&self.topic), self.group.clone());
+        let answer = self
+            .ask(move |c| native::members(c.client(), &group, &topic.name, TIMEOUT))
+            .await?;
+        answer.map_err(|why| self.unavailable(why))
     }
 
     /// Whether a failed question says that the topic or group is of no use, rather than away.

@@ -1,4 +1,4 @@
-//! What the poller does while its branch's memory is full.
+//! What the poller does while its branch's memory is full, or an operator has paused it.
 
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
@@ -22,8 +22,8 @@ const PARTS: usize = 8;
 const FOR_A_PART: Duration = Duration::from_millis(100);
 
 impl Poller {
-    /// Waits until there is room again, pausing the partitions when that takes long. Serves commands only
-    /// between waits, and rebalances while paused.
+    /// Waits until there is room again and nobody pauses the branch, pausing the partitions at once for an operator,
+    /// and for want of room when that takes long. Serves commands only between waits, and rebalances while paused.
     pub(super) fn wait_for_room(&mut self) -> Result<(), String> {
         self.flush()?;
         let started = Instant::now();
@@ -32,7 +32,10 @@ impl Poller {
             let bytes = self.held.as_ref().map_or(0, size_of_held);
             let group = self.group();
             let (budget, ledger) = (Arc::clone(&group.branch.budget), self.ledger());
-            let room = if self.paused {
+            let asked = group.branch.control.is_paused();
+            let room = if asked {
+                false
+            } else if self.paused {
                 budget.wait_half(POLL) && ledger.wait_span(MOST_RECORDS / 2, POLL)
             } else {
                 let part = if started.elapsed() < FOR_A_PART {
@@ -45,12 +48,15 @@ impl Poller {
             if room {
                 break;
             }
-            if !self.paused && started.elapsed() >= PATIENCE {
+            if !self.paused && (asked || started.elapsed() >= PATIENCE) {
                 self.pause_all(true)?;
             }
             if self.paused {
                 // A record that comes here was fetched before the pause: its partition is sought back.
-                let polled = self.consumer.poll(Duration::ZERO);
+                // Where room is waited for, that was the wait of this turn.
+                let polled = self
+                    .consumer
+                    .poll(if asked { POLL } else { Duration::ZERO });
                 match polled.map(|p| p.map(|m| m.detach())) {
                     Some(Ok(message)) if self.held.is_none() => self.held = Some(message),
                     Some(Ok(message)) => {

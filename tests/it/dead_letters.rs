@@ -1,6 +1,6 @@
 //! `twolane dead` as its users call it, against real Kafka, Elasticsearch and Redis.
 
-mod desk;
+pub mod desk;
 
 use desk::{Desk, row};
 

@@ -4,6 +4,7 @@
 // Clippy's exception for tests does not reach the functions beside them.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod browser;
 mod capture;
 mod dead_letters;
 mod elasticsearch_identity;
@@ -20,6 +21,7 @@ mod live_auth;
 mod live_rooms;
 mod nats;
 mod observability;
+mod ops;
 mod process;
 mod produce;
 mod redis_sink;

@@ -3,13 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, IsTerminal as _, Write};
 
-use serde::Serialize;
-
 use super::Whose;
-use super::letter::Letter;
-use super::text;
-use super::topic::DeadTopic;
 use crate::config::Config;
+use crate::dead::{DeadTopic, Letter, Summary, text};
 use crate::sink::dead_letter::dead_topic;
 
 /// Letters listed unless `--limit` says otherwise: a few screens.
@@ -41,33 +37,10 @@ pub(super) struct Args {
     json: bool,
 }
 
-/// One letter, as `--json` prints it.
-#[derive(Debug, Serialize)]
-struct Row {
-    /// What `show` and `replay` take.
-    letter: String,
-    time_ms: Option<i64>,
-    time: String,
-    pipeline: String,
-    sink: String,
-    topic: String,
-    partition: Option<i32>,
-    offset: Option<i64>,
-    record_time_ms: Option<i64>,
-    /// As text: it is beyond what a double holds exactly.
-    version: Option<String>,
-    reason: String,
-    detail: String,
-    value_bytes: Option<usize>,
-    value_omitted_bytes: Option<u64>,
-    #[serde(skip)]
-    source: String,
-}
-
 /// The letters of one topic.
 #[derive(Debug, Default)]
 struct Listing {
-    newest: VecDeque<Row>,
+    newest: VecDeque<Summary>,
     by_reason: BTreeMap<String, u64>,
 }
 
@@ -120,7 +93,7 @@ async fn read(mut topic: DeadTopic, args: &Args) -> anyhow::Result<Listing> {
         let about = &letter.about;
         let is = |wanted: &Option<String>, found: &str| wanted.as_ref().is_none_or(|w| w == found);
         if is(&args.pipeline, &about.pipeline) && is(&args.reason, &about.reason) {
-            listing.add(letter, limit);
+            listing.add(&letter, limit);
         }
     }
     Ok(listing)
@@ -138,8 +111,8 @@ fn width() -> Option<usize> {
 // === impl Listing ===
 
 impl Listing {
-    fn add(&mut self, letter: Letter, limit: usize) {
-        let row = Row::from(letter);
+    fn add(&mut self, letter: &Letter, limit: usize) {
+        let row = Summary::from(letter);
         match self.by_reason.get_mut(&row.reason) {
             Some(n) => *n += 1,
             None => {
@@ -160,7 +133,7 @@ impl Listing {
         const TITLES: [&str; 6] = [
             "LETTER", "REJECTED", "BRANCH", "RECORD", "VERSION", "REASON",
         ];
-        let cells: Vec<([String; 6], String)> = self.newest.iter().map(Row::cells).collect();
+        let cells: Vec<([String; 6], String)> = self.newest.iter().map(cells).collect();
         let mut widths = TITLES.map(str::len);
         for (row, _) in &cells {
             for (widest, cell) in widths.iter_mut().zip(row) {
@@ -220,53 +193,27 @@ fn reason_or_dash(reason: &str) -> String {
     }
 }
 
-// === impl Row ===
-
-impl From<Letter> for Row {
-    fn from(letter: Letter) -> Self {
-        let about = letter.about;
-        Self {
-            letter: letter.at.to_string(),
-            time: text::time(about.time_ms),
-            source: text::line(&about.source()),
-            time_ms: about.time_ms,
-            pipeline: about.pipeline,
-            sink: about.sink,
-            topic: about.topic,
-            partition: about.partition,
-            offset: about.offset,
-            record_time_ms: about.record_time_ms,
-            version: about.version.map(|v| v.to_string()),
-            reason: about.reason,
-            detail: about.detail,
-            value_bytes: letter.value.map(|v| v.len()),
-            value_omitted_bytes: about.omitted,
-        }
+/// A line of the table, and the reason in words.
+fn cells(row: &Summary) -> ([String; 6], String) {
+    let mut detail = text::line(&row.detail);
+    if let Some(bytes) = row.value_omitted_bytes {
+        detail = format!("(without its value of {bytes} bytes) {detail}");
     }
-}
-
-impl Row {
-    fn cells(&self) -> ([String; 6], String) {
-        let mut detail = text::line(&self.detail);
-        if let Some(bytes) = self.value_omitted_bytes {
-            detail = format!("(without its value of {bytes} bytes) {detail}");
-        }
-        let cells = [
-            self.letter.clone(),
-            self.time.clone(),
-            text::line(&format!("{}.{}", self.pipeline, self.sink)),
-            self.source.clone(),
-            self.version.clone().unwrap_or_else(|| String::from("-")),
-            reason_or_dash(&self.reason),
-        ];
-        (cells, detail)
-    }
+    let cells = [
+        row.letter.clone(),
+        row.time.clone(),
+        text::line(&format!("{}.{}", row.pipeline, row.sink)),
+        row.source.clone(),
+        row.version.clone().unwrap_or_else(|| String::from("-")),
+        reason_or_dash(&row.reason),
+    ];
+    (cells, detail)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::{About, At};
     use super::*;
+    use crate::dead::{About, At};
     use crate::event::Version;
 
     fn letter(offset: i64, reason: &str) -> Letter {
@@ -304,7 +251,7 @@ mod tests {
     fn all_are_counted_and_the_newest_are_shown() {
         let mut listing = Listing::default();
         for (offset, reason) in [(0, "b"), (1, "a"), (2, "b")] {
-            listing.add(letter(offset, reason), 2);
+            listing.add(&letter(offset, reason), 2);
         }
         let shown = printed(&listing, None);
         let lines: Vec<_> = shown.lines().collect();
@@ -322,7 +269,7 @@ mod tests {
     #[test]
     fn on_a_terminal_no_line_is_wider_than_it() {
         let mut listing = Listing::default();
-        listing.add(letter(0, "b"), 10);
+        listing.add(&letter(0, "b"), 10);
         let shown = printed(&listing, Some(110));
         let widest = shown.lines().map(|l| l.chars().count()).max();
         assert_eq!(widest, Some(110), "{shown}");

@@ -5,10 +5,8 @@ use std::io::{self, Write};
 use anyhow::bail;
 
 use super::Whose;
-use super::letter::{At, Letter};
-use super::text;
-use super::topic::DeadTopic;
 use crate::config::Config;
+use crate::dead::{At, DeadTopic, Letter, LetterView, Redactor, text};
 use crate::sink::dead_letter::dead_topic;
 
 /// Arguments of `dead show`.
@@ -21,6 +19,9 @@ pub(super) struct Args {
     /// Write the value's bytes as they are, and nothing else
     #[arg(long)]
     raw: bool,
+    /// Print it as one JSON object; what is no text is in hexadecimal
+    #[arg(long, conflicts_with = "raw")]
+    json: bool,
 }
 
 /// Prints the letter.
@@ -43,7 +44,11 @@ pub(super) async fn run(args: &Args, config: &Config) -> anyhow::Result<()> {
         );
     };
     let mut out = io::stdout().lock();
-    if !args.raw {
+    if args.json {
+        let view = LetterView::new(&letter, &topic.name, &Redactor::default(), false);
+        serde_json::to_writer_pretty(&mut out, &view).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else if !args.raw {
         print(&letter, &topic.name, &mut out)?;
     } else if let Some(value) = &letter.value {
         out.write_all(value)?;
@@ -102,8 +107,8 @@ fn print(letter: &Letter, topic: &str, out: &mut impl Write) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::letter::About;
     use super::*;
+    use crate::dead::About;
     use crate::event::Version;
 
     #[test]

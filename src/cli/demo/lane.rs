@@ -1,5 +1,6 @@
 //! What the demo asks of the lane that it runs: numbers to show, whether it is well, and to stop.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
@@ -8,7 +9,7 @@ use futures_util::future::LocalBoxFuture;
 
 use super::kafka::Offsets;
 use crate::branch::{Branch, State};
-use crate::config::{AdminSettings, LiveSpec, PipelineSpec, Settings};
+use crate::config::{LiveSpec, PipelineSpec, Secret, Settings};
 use crate::gateway::start::Gateway;
 use crate::live::lane::LiveStatus;
 use crate::live::start::Live;
@@ -54,6 +55,7 @@ pub struct InProcess {
     gateway: Option<Gateway>,
     lanes: Arc<Lanes>,
     admin: AdminServer,
+    token: Secret,
     failure: Arc<OnceLock<String>>,
 }
 
@@ -89,12 +91,15 @@ impl InProcess {
         let tree = Arc::new(Tree::default());
         let failure = Arc::new(OnceLock::new());
         let lanes = Lanes::new(Arc::clone(&tree));
+        let given = settings.admin.token.clone();
+        let token = given.unwrap_or_else(a_token);
         let serve = |listen| {
-            let settings = AdminSettings {
-                listen,
-                ..settings.admin.clone()
-            };
-            admin::serve(&settings, Arc::clone(&lanes) as Arc<dyn Subject>)
+            let mut settings = Settings::clone(settings);
+            settings.admin.listen = listen;
+            settings.admin.token = Some(token.clone());
+            let subject = Arc::clone(&lanes) as Arc<dyn Subject>;
+            // The demo's settings are of its own making, and in no file.
+            admin::serve(&Arc::new(settings), subject, Vec::new())
         };
         let listen = settings.admin.listen;
         let admin = serve(listen)
@@ -121,6 +126,7 @@ impl InProcess {
             gateway: None,
             lanes,
             admin,
+            token,
             failure,
         })
     }
@@ -166,10 +172,21 @@ impl InProcess {
         self.live.as_ref().map(Live::status)
     }
 
-    /// Where the metrics are while it runs.
+    /// Where the page and the metrics are while it runs.
     pub fn admin(&self) -> SocketAddr {
         self.admin.addr()
     }
+
+    /// What the page takes for what changes something.
+    pub fn token(&self) -> &Secret {
+        &self.token
+    }
+}
+
+/// A token of this demo alone: 128 bits that the standard library has from the system.
+fn a_token() -> Secret {
+    let bits = || RandomState::new().build_hasher().finish();
+    Secret::new(format!("{:016x}{:016x}", bits(), bits()))
 }
 
 impl Lane for InProcess {

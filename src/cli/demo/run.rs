@@ -79,9 +79,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             &mut screen,
             "lane",
             &format!(
-                "{} and live run in this process; http://{}/metrics",
+                "{} and live run in this process; the operator's page is http://{}/, its token {}",
                 scene.pipeline.name,
-                lane.admin()
+                lane.admin(),
+                lane.token().expose()
             ),
         );
         let verdict = async {

@@ -54,8 +54,12 @@ impl Client {
     /// Where nobody answers, or refuses.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<(T, String)> {
         let asked = self.base.join(path)?;
-        let answer = self.http.get(asked.clone()).send().await;
-        let answer = answer.map_err(|why| self.nobody(&why))?;
+        let mut request = self.http.get(asked.clone());
+        // What says who did what is shown with it alone.
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token.expose());
+        }
+        let answer = request.send().await.map_err(|why| self.nobody(&why))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|why| self.nobody(&why))?;
         if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {

@@ -1,9 +1,13 @@
-//! `twolane status`, `lag`, `actors`, `rooms`, `resume` and `restart`: a running process seen and steered through its admin
-//! address, as its page shows it.
+//! `twolane status`, `lag`, `actors`, `rooms`, `settings`, `audit`, `pause`, `resume` and `restart`: a running process seen
+//! and steered through its admin address, as its page shows it.
 //!
 //! Exit codes: 0 all is well; 1 it is not (not ready, halted, refused), or nobody answers.
 
+mod act;
 mod client;
+mod lag;
+mod records;
+mod rooms;
 mod shapes;
 mod table;
 
@@ -14,10 +18,15 @@ use anyhow::Context as _;
 use serde::de::DeserializeOwned;
 
 use self::client::Client;
-use self::shapes::{Live, Node, Pipeline, Ready};
-use self::table::{Table, count, seconds};
+use self::shapes::{Node, Pipeline, Ready};
+use self::table::{Table, count, rate, seconds, size};
 use super::WrongInput;
 use crate::config::{self, LoadOptions};
+
+pub(super) use self::act::{pause, restart, resume};
+pub(super) use self::lag::lag;
+pub(super) use self::records::{audit, settings};
+pub(super) use self::rooms::rooms;
 
 /// Which process, and how it is shown.
 #[derive(Debug, clap::Args)]
@@ -65,9 +74,11 @@ pub(super) fn status(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitC
             let mut table = Table::new(&[
                 "BRANCH",
                 "STATE",
+                "RECORDS/S",
                 "LAG",
                 "FRESHNESS",
                 "P99",
+                "IN FLIGHT",
                 "DEAD",
                 "RETRIED",
                 "WHY",
@@ -76,9 +87,11 @@ pub(super) fn status(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitC
                 table.row([
                     branch.group.clone(),
                     branch.state.clone(),
+                    rate(branch.per_second.records),
                     count(branch.lag),
                     seconds(branch.last_freshness_seconds),
                     seconds(branch.freshness_seconds.p99),
+                    size(branch.buffer.bytes),
                     count(Some(branch.records.dead_lettered)),
                     count(Some(branch.retried)),
                     branch.reason.clone().unwrap_or_default(),
@@ -94,38 +107,6 @@ pub(super) fn status(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitC
         }
         Ok(ready.ready)
     })
-}
-
-/// The partitions of this process.
-pub(super) fn lag(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    let text = |pipelines: &Vec<Pipeline>| {
-        let mut table = Table::new(&[
-            "BRANCH",
-            "TOPIC",
-            "PARTITION",
-            "END",
-            "WATERMARK",
-            "COMMITTED",
-            "LAG",
-        ]);
-        for pipeline in pipelines {
-            for branch in &pipeline.branches {
-                for p in &branch.partitions {
-                    table.row([
-                        branch.group.clone(),
-                        pipeline.topic.clone(),
-                        p.partition.to_string(),
-                        count(Some(p.end)),
-                        count(p.watermark),
-                        count(p.committed),
-                        count(p.lag),
-                    ]);
-                }
-            }
-        }
-        table.text()
-    };
-    show(args, options, "pipelines", text, |_| true)
 }
 
 /// The supervision tree.
@@ -158,91 +139,6 @@ pub(super) fn actors(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitC
         table.text()
     };
     show(args, options, "actors", text, |_| true)
-}
-
-/// The live lane.
-pub(super) fn rooms(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    let text = |live: &Live| {
-        let mut table = Table::new(&[
-            "CLASS",
-            "RECEIVED",
-            "ACCEPTED",
-            "REFUSED",
-            "SHED",
-            "DUPLICATE",
-            "DEAD",
-            "REDELIVERED",
-        ]);
-        for class in &live.classes {
-            let counts = [
-                class.received,
-                class.accepted,
-                class.refused,
-                class.shed,
-                class.duplicate,
-                class.dead_lettered,
-                class.redelivered,
-            ];
-            let counts = counts.map(|n| count(Some(n)));
-            let [
-                received,
-                accepted,
-                refused,
-                shed,
-                duplicate,
-                dead,
-                redelivered,
-            ] = counts;
-            table.row([
-                class.class.clone(),
-                received,
-                accepted,
-                refused,
-                shed,
-                duplicate,
-                dead,
-                redelivered,
-            ]);
-        }
-        let mut text = table.text();
-        text += &format!(
-            "\n{} rooms are open; {}; {} comments wait{}.\n",
-            live.open_rooms,
-            if live.connected {
-                "connected to NATS"
-            } else {
-                "NOT connected to NATS"
-            },
-            live.comments_waiting,
-            if live.overloaded {
-                "; overloaded: likes are shed"
-            } else {
-                ""
-            },
-        );
-        text
-    };
-    show(args, options, "rooms", text, |live| live.connected)
-}
-
-/// Lets a halted branch start anew.
-pub(super) fn resume(args: &Branch, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    ask(&args.of, options, async |client| {
-        let path = ["pipelines", &args.pipeline, &args.sink, "resume"];
-        print(&client.post(&path).await?)?;
-        Ok(true)
-    })
-}
-
-/// Makes an actor anew.
-pub(super) fn restart(args: &Actor, options: &LoadOptions) -> anyhow::Result<ExitCode> {
-    ask(&args.of, options, async |client| {
-        let mut path = vec!["actors"];
-        path.extend(args.actor.split('/'));
-        path.push("restart");
-        print(&client.post(&path).await?)?;
-        Ok(true)
-    })
 }
 
 /// Shows what a path says, as it came or as `text` has it; `well` is whether that is good news.

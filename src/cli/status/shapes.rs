@@ -33,6 +33,9 @@ pub(super) struct Branch {
     pub(super) freshness_seconds: Quantiles,
     pub(super) retried: u64,
     pub(super) records: Records,
+    pub(super) buffer: Buffer,
+    #[serde(default)]
+    pub(super) per_second: PerSecond,
     pub(super) partitions: Vec<Partition>,
 }
 
@@ -44,6 +47,59 @@ pub(super) struct Quantiles {
 #[derive(Debug, Deserialize)]
 pub(super) struct Records {
     pub(super) dead_lettered: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Buffer {
+    pub(super) bytes: u64,
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct PerSecond {
+    pub(super) records: Option<f64>,
+}
+
+/// One of `GET /groups`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Group {
+    pub(super) group: String,
+    pub(super) members: Vec<Member>,
+    pub(super) unowned: Vec<i32>,
+    pub(super) error: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Member {
+    pub(super) client_id: String,
+    pub(super) host: String,
+    pub(super) partitions: Vec<i32>,
+    pub(super) this_process: bool,
+}
+
+/// One of `GET /settings`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Setting {
+    pub(super) path: String,
+    pub(super) value: Option<String>,
+    pub(super) origin: String,
+    pub(super) place: Option<String>,
+}
+
+/// `GET /audit`.
+#[derive(Debug, Deserialize)]
+pub(super) struct Audited {
+    pub(super) entries: Vec<Entry>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Entry {
+    pub(super) time: String,
+    pub(super) action: String,
+    pub(super) target: String,
+    pub(super) from: String,
+    pub(super) token: Option<String>,
+    pub(super) outcome: String,
+    pub(super) reason: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,11 +140,26 @@ pub(super) struct Live {
     pub(super) open_rooms: u64,
     pub(super) comments_waiting: u64,
     pub(super) classes: Vec<Class>,
+    pub(super) rooms: Vec<Room>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Room {
+    pub(super) room: String,
+    pub(super) viewers: u64,
+    pub(super) accepted: u64,
+    pub(super) refused: u64,
+    pub(super) likes: u64,
+    pub(super) shed: u64,
+    pub(super) redelivered: u64,
+    pub(super) comments_per_second: Option<f64>,
+    pub(super) likes_per_second: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Class {
     pub(super) class: String,
+    pub(super) received_per_second: Option<f64>,
     pub(super) received: u64,
     pub(super) accepted: u64,
     pub(super) refused: u64,

@@ -65,6 +65,24 @@ pub(super) fn count(n: Option<impl ToString>) -> String {
     n.map_or("-".to_owned(), |n| n.to_string())
 }
 
+/// How many in a second, or that it is not known.
+pub(super) fn rate(per_second: Option<f64>) -> String {
+    match per_second {
+        None => "-".to_owned(),
+        Some(n) if n >= 100.0 => format!("{n:.0}"),
+        Some(n) => format!("{n:.1}"),
+    }
+}
+
+/// Bytes in the unit that people read.
+pub(super) fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
 /// A time, or that it is not known.
 pub(super) fn seconds(seconds: Option<f64>) -> String {
     match seconds {

@@ -19,6 +19,7 @@ mod settings;
 mod settings_fields;
 mod settings_gateway;
 mod settings_live;
+mod shown;
 mod sink;
 mod topic;
 
@@ -34,6 +35,7 @@ pub(super) use live_fields::LIVE;
 pub(super) use pipeline_fields::{ELASTICSEARCH, PIPELINE, REDIS, SINK};
 pub(super) use settings::variable;
 pub(super) use settings_fields::SETTINGS;
+pub use shown::{Origin, ShownSetting, shown_settings};
 pub(super) use topic::TOPIC;
 
 use super::read::{did_you_mean, listed};

@@ -28,6 +28,12 @@ pub(crate) fn variable(field: &Field) -> String {
 
 /// Reads and checks the settings. Where something is wrong the result is not to be used.
 pub(super) fn load(options: &LoadOptions, problems: &mut Problems) -> Option<Settings> {
+    let values = values(options, problems);
+    build(&values, options, problems)
+}
+
+/// What the settings file and the variables say, before anyone has judged its meaning.
+pub(super) fn values(options: &LoadOptions, problems: &mut Problems) -> Values {
     let source = match file(options, problems) {
         Ok(file) => file.and_then(|file| Source::read(&file, problems)),
         Err(Absent) => None,
@@ -43,7 +49,7 @@ pub(super) fn load(options: &LoadOptions, problems: &mut Problems) -> Option<Set
     }
     refuse_unknown_variables(options, problems);
     values.read_variables(&options.variables, &options.directory, variable, problems);
-    build(&values, options, problems)
+    values
 }
 
 /// A file was named and is not there.
@@ -127,6 +133,7 @@ fn build(values: &Values, options: &LoadOptions, problems: &mut Problems) -> Opt
         admin: AdminSettings {
             listen: values.address("admin.listen")?,
             token,
+            audit_file: values.path("admin.audit_file"),
         },
         log: LogSettings {
             format: match values.text("log.format")?.as_str() {

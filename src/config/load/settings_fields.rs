@@ -454,9 +454,15 @@ pub(crate) static SETTINGS: [Field; 99] = [
     Field::new(
         "admin.token",
         Kind::Secret,
-        "What a request that changes something (`POST /actors/{id}/restart`, `POST /chaos`) must carry as `Authorization: Bearer …`; at least 16 characters. Without it such requests are refused.",
+        "What a request must carry as `Authorization: Bearer …` that changes something (pause, resume, restart, replay) or shows what a dead letter holds; at least 16 characters. Without it such requests are refused.",
     ),
     Field::new("admin.token_file", Kind::Path, "A file that holds the token, instead of it."),
+    Field::new(
+        "admin.audit_file",
+        Kind::Path,
+        "The audit log: what was asked of the admin address and by `twolane dead replay`, by whom, and what became of it, one JSON object a line. It is opened anew for each line, so that logrotate may move it. While it cannot be written, nothing is done. Without it such lines are in the logs alone (target `twolane::audit`).",
+    )
+    .example("\"/var/log/twolane/audit.ndjson\""),
     Field::new(
         "log.format",
         Kind::Choice(&["human", "json"]),

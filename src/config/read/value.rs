@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::field::Unfit;
-use super::{Field, Kind, Source};
+use super::{Field, Kind, Source, show_duration, show_size};
 use crate::config::{Place, Problems, Secret};
 
 /// A value and where it was written.
@@ -67,6 +67,28 @@ impl Value {
             value: unplaced(value),
         };
         Self::Map(pairs.into_iter().map(entry).collect())
+    }
+
+    /// For people's eyes. A secret is not shown, nor is any text of a map, which may be one.
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Secret(secret) => secret.to_string(),
+            Self::Integer(number) => number.to_string(),
+            Self::Duration(duration) => show_duration(*duration),
+            Self::Size(bytes) => show_size(u64::try_from(*bytes).unwrap_or(u64::MAX)),
+            Self::Address(address) => address.to_string(),
+            Self::Path(path) => path.display().to_string(),
+            Self::List(items) => {
+                let items: Vec<&str> = items.iter().map(|item| item.value.as_str()).collect();
+                items.join(", ")
+            }
+            Self::Map(entries) => {
+                let hidden = |entry: &Entry| format!("{} = [redacted]", entry.name.value);
+                let entries: Vec<String> = entries.iter().map(hidden).collect();
+                entries.join(", ")
+            }
+        }
     }
 
     /// Gives every item of a list or map the place of the whole.

@@ -211,6 +211,12 @@ impl Values {
             .map_or_else(|| self.whole.clone(), |found| found.place.clone())
     }
 
+    /// What a field holds, for people's eyes, and where it was written; `None` where nobody wrote it.
+    pub(crate) fn written(&self, path: &str) -> Option<(String, &Place)> {
+        let found = self.found.get(path)?;
+        Some((found.value.shown(), &found.place))
+    }
+
     /// A text or a choice, written or by default.
     pub(crate) fn text(&self, path: &str) -> Option<String> {
         self.get(path, |value| match value {

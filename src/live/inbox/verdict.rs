@@ -41,6 +41,7 @@ pub(super) async fn decide(env: &Env, held: &Held) -> Decision {
         Err(why) => return Decision::Refuse(Some(Box::new(malformed(room, held.seq, &why)))),
     };
     if held.delivered > 1 {
+        env.rooms.redelivered(room);
         match look_up(env, held, room).await {
             Found::There => return Decision::Known,
             Found::Absent => {}

@@ -196,7 +196,12 @@ impl Handler<Judge> for RoomActor {
             }
             Err(no) => {
                 let refused = no.refused(&self.room, judge.seq, judge.comment.cid);
-                give(&self.shared, judge.verdict, Verdict::Refused(refused));
+                give(
+                    &self.shared,
+                    &self.room,
+                    judge.verdict,
+                    Verdict::Refused(refused),
+                );
             }
         }
     }
@@ -283,13 +288,18 @@ impl No {
     }
 }
 
-pub(super) fn give(shared: &Shared, to: Answering, verdict: Verdict) {
+pub(super) fn give(shared: &Shared, room: &Room, to: Answering, verdict: Verdict) {
     let accepted = match &verdict {
         Verdict::Accepted(_) => true,
         Verdict::Refused(_) => false,
     };
     // Whoever waited may have given up: then the comment comes again, and is counted then.
-    if to.send(Ok(verdict)).is_ok() && accepted {
-        shared.stats.accepted.add(1);
+    match (to.send(Ok(verdict)).is_ok(), accepted) {
+        (true, true) => {
+            shared.stats.accepted.add(1);
+            room.stats.accepted.add(1);
+        }
+        (true, false) => room.stats.refused.add(1),
+        (false, _) => {}
     }
 }

@@ -48,7 +48,7 @@ use super::wire::{Comment, Entry, Refused, Shown};
 use crate::config::{LiveSpec, RedisSettings};
 use crate::supervise::{self, Child, ChildSpec, ChildStatus, Tree};
 
-pub use self::stats::{Counter, Stats};
+pub use self::stats::{Counter, RoomNow, Stats};
 
 /// Threads that room actors share. They wait for Redis most of their time; two keep a room that is busy with a
 /// long list of keywords from holding up all others.
@@ -240,6 +240,11 @@ impl Rooms {
             if added == Added::First {
                 seat.room.liked.notify_one();
             }
+            let stats = &seat.room.stats;
+            match added {
+                Added::First | Added::More => stats.likes.add(u64::from(n)),
+                Added::Full => stats.shed.add(u64::from(n)),
+            }
             added
         });
         match added {
@@ -250,6 +255,24 @@ impl Rooms {
             }
             Ok(Added::Full) | Err(_) => false,
         }
+    }
+
+    /// Notes likes that were shed before they came to their room. No room is opened for it.
+    pub fn like_shed(&self, room: &RoomId, n: u32) {
+        let shed = |seat: &table::Seat| seat.room.stats.shed.add(u64::from(n));
+        self.0.table.peek(room, shed);
+    }
+
+    /// Notes that a comment was delivered again.
+    pub fn redelivered(&self, room: &RoomId) {
+        self.0
+            .table
+            .peek(room, |seat| seat.room.stats.redelivered.add(1));
+    }
+
+    /// At most so many of the open rooms: those with the most viewers.
+    pub fn busiest(&self, most: usize) -> Vec<RoomNow> {
+        self.0.table.busiest(most)
     }
 
     /// Notes that a user is watching.

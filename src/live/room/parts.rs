@@ -66,7 +66,7 @@ impl Part {
                         Verdict::Refused(no.refused(&room, looked.charge.seq, shown.cid))
                     }
                 };
-                give(&shared, looked.verdict, verdict);
+                give(&shared, &room, looked.verdict, verdict);
             }
         }
     }

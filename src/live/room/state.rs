@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, Semaphore, watch};
 
+use super::stats::{RoomNow, RoomStats};
 use super::{Outlet, Stats};
 use crate::config::LiveSpec;
 use crate::live::keywords::Filter;
@@ -55,6 +56,7 @@ pub(super) struct Room {
     pub(super) places: u32,
     /// Something came since this was last looked at.
     pub(super) used: AtomicBool,
+    pub(super) stats: RoomStats,
 }
 
 // === impl Shared ===
@@ -101,6 +103,21 @@ impl Room {
             hands: Arc::new(Semaphore::new(places as usize)),
             places,
             used: AtomicBool::new(true),
+            stats: RoomStats::default(),
+        }
+    }
+
+    /// What is shown of it.
+    pub(super) fn now(&self) -> RoomNow {
+        let stats = &self.stats;
+        RoomNow {
+            room: self.id.clone(),
+            viewers: self.viewers.load(Ordering::Relaxed),
+            accepted: stats.accepted.get(),
+            refused: stats.refused.get(),
+            likes: stats.likes.get(),
+            shed: stats.shed.get(),
+            redelivered: stats.redelivered.get(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::live::names::RoomId;
+
 /// A counter.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -47,6 +49,40 @@ pub struct Stats {
     pub ctl_failed: Counter,
     /// Times that the moderators' decisions were read anew, after a gap.
     pub moderation_reread: Counter,
+}
+
+/// The counters of one room, since it was opened here.
+#[derive(Debug, Default)]
+pub(super) struct RoomStats {
+    /// Comments that were accepted.
+    pub(super) accepted: Counter,
+    /// Comments that were refused.
+    pub(super) refused: Counter,
+    /// Likes that were taken.
+    pub(super) likes: Counter,
+    /// Likes that were shed.
+    pub(super) shed: Counter,
+    /// Comments that were delivered again.
+    pub(super) redelivered: Counter,
+}
+
+/// One room now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoomNow {
+    /// Its id.
+    pub room: RoomId,
+    /// Viewers over all workers, as last counted.
+    pub viewers: u64,
+    /// Comments that were accepted.
+    pub accepted: u64,
+    /// Comments that were refused.
+    pub refused: u64,
+    /// Likes that were taken.
+    pub likes: u64,
+    /// Likes that were shed.
+    pub shed: u64,
+    /// Comments that were delivered again.
+    pub redelivered: u64,
 }
 
 // === impl Counter ===

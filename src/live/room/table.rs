@@ -10,6 +10,7 @@ use actix::ArbiterHandle;
 use super::RoomsError;
 use super::actor::RoomActor;
 use super::state::{Room, Shared};
+use super::stats::RoomNow;
 use crate::live::lane::STALL;
 use crate::live::names::RoomId;
 use crate::supervise::{self, Child, ChildSpec, Strategy, Supervisor, SupervisorSpec, Tree};
@@ -97,6 +98,22 @@ impl Table {
         let done = act(&seat);
         rooms.seats.insert(id.clone(), Arc::new(seat));
         Ok(done)
+    }
+
+    /// Does something with a room that is open.
+    pub(super) fn peek(&self, id: &RoomId, act: impl FnOnce(&Seat)) {
+        if let Some(seat) = self.read().seats.get(id) {
+            act(seat);
+        }
+    }
+
+    /// Those with the most viewers, and of these with the most comments.
+    pub(super) fn busiest(&self, most: usize) -> Vec<RoomNow> {
+        let mut all: Vec<RoomNow> = self.read().seats.values().map(|s| s.room.now()).collect();
+        let busy = |r: &RoomNow| (std::cmp::Reverse((r.viewers, r.accepted)), r.room.clone());
+        all.sort_by_cached_key(busy);
+        all.truncate(most);
+        all
     }
 
     fn open(&self, shared: &Arc<Shared>, id: &RoomId) -> Seat {

@@ -2,18 +2,17 @@
 
 use actix_web::http::header;
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
+use actix_web::{HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Shared, page, permit};
+use super::{Shared, actions, dead, page};
 use crate::live::lane;
-use crate::ops::LiveView;
 use crate::ops::metrics::CONTENT_TYPE;
-use crate::ops::view::{BranchView, ChildView, Resumed};
-use crate::supervise::Asked;
+use crate::ops::view::{BranchView, ChildView};
+use crate::ops::{LiveView, ProcessView};
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 22] = [
     "GET /",
     "GET /live",
     "GET /ready",
@@ -22,10 +21,19 @@ const PATHS: [&str; 13] = [
     "GET /actors",
     "GET /rooms",
     "GET /gateway",
+    "GET /groups",
+    "GET /dead",
+    "GET /dead/{topic}/{letter}",
+    "POST /dead/{topic}/replay",
+    "POST /dead/{topic}/{letter}/replay",
+    "GET /settings",
+    "GET /process",
+    "GET /audit",
     "POST /actors/{id}/restart",
     "GET /chaos",
     "POST /chaos",
     "DELETE /chaos",
+    "POST /pipelines/{pipeline}/{sink}/pause",
     "POST /pipelines/{pipeline}/{sink}/resume",
 ];
 
@@ -41,18 +49,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(only("/actors", "GET", read().to(actors)))
         .service(only("/rooms", "GET", read().to(rooms)))
         .service(only("/gateway", "GET", read().to(gateway)))
-        // A name may hold slashes.
-        .service(only(
-            "/actors/{id:.+}/restart",
-            "POST",
-            web::post().to(restart),
-        ))
+        .service(only("/groups", "GET", read().to(groups)))
+        .service(only("/settings", "GET", read().to(settings)))
+        .service(only("/process", "GET", read().to(process)))
+        .configure(actions::routes)
+        .configure(dead::routes)
         .service(super::chaos::resource())
-        .service(only(
-            "/pipelines/{pipeline}/{sink}/resume",
-            "POST",
-            web::post().to(resume),
-        ))
         .default_service(web::to(unknown));
 }
 
@@ -155,7 +157,8 @@ fn unready(
     };
     let mut found = Vec::new();
     for branch in &branches {
-        if branch.state != "running" {
+        // It does what it was asked to: a pause is no reason to take the process out of service.
+        if !matches!(branch.state, "running" | "paused") {
             let reason = branch.reason.clone().unwrap_or_else(|| match branch.state {
                 "starting" => "reaching its servers and checking the topic's identity".to_owned(),
                 _ => "draining, on the way to its end".to_owned(),
@@ -206,7 +209,19 @@ struct Pipeline<'a> {
 struct Branch<'a> {
     #[serde(flatten)]
     view: &'a BranchView,
+    per_second: PerSecond,
     actors: Vec<&'a ChildView>,
+}
+
+/// Over the last ten seconds; absent in the first.
+#[derive(Serialize)]
+struct PerSecond {
+    /// Records resolved.
+    records: Option<f64>,
+    /// Requests to the sink that were put off.
+    retries: Option<f64>,
+    /// Records that became dead letters.
+    dead_letters: Option<f64>,
 }
 
 async fn pipelines(shared: State) -> HttpResponse {
@@ -214,8 +229,14 @@ async fn pipelines(shared: State) -> HttpResponse {
     let children = shared.subject.children();
     let mut all: Vec<Pipeline<'_>> = Vec::new();
     for view in &branches {
+        let rate = |what| shared.rates.of(&format!("{what} {}", view.group));
         let branch = Branch {
             view,
+            per_second: PerSecond {
+                records: rate("records"),
+                retries: rate("retries"),
+                dead_letters: rate("dead letters"),
+            },
             actors: children.iter().filter(|c| view.owns(c)).collect(),
         };
         match all.iter_mut().find(|p| p.pipeline == view.pipeline) {
@@ -234,31 +255,18 @@ async fn actors(shared: State) -> HttpResponse {
     answer(StatusCode::OK, &shared.subject.tree())
 }
 
-async fn restart(request: HttpRequest, path: web::Path<String>, shared: State) -> HttpResponse {
-    let id = path.into_inner();
-    if let Err(refused) = permit::token(&request, shared.token.as_ref()) {
-        return refused.answer();
-    }
-    let who = permit::peer(&request);
-    match shared.subject.restart(&id, &who) {
-        Asked::Restarting => {
-            tracing::info!(child = id, who, "a restart was asked for");
-            answer(StatusCode::ACCEPTED, &json!({ "restarting": id }))
-        }
-        Asked::Ended => error(
-            StatusCode::CONFLICT,
-            &format!("{id} has ended, and is not to be made anew"),
-        ),
-        Asked::Unknown => error(
-            StatusCode::NOT_FOUND,
-            &format!("this process has no actor or supervisor {id:?}: GET /actors shows them"),
-        ),
-    }
-}
-
 async fn rooms(shared: State) -> HttpResponse {
     match shared.subject.live() {
-        Some(live) => answer(StatusCode::OK, &live),
+        Some(mut live) => {
+            for class in &mut live.classes {
+                class.received_per_second = shared.rates.of(&format!("class {}", class.class));
+            }
+            for room in &mut live.rooms {
+                room.comments_per_second = shared.rates.of(&format!("comments {}", room.room));
+                room.likes_per_second = shared.rates.of(&format!("likes {}", room.room));
+            }
+            answer(StatusCode::OK, &live)
+        }
         None => error(
             StatusCode::NOT_FOUND,
             "this process runs no live lane: it does where topics/live.toml is there, unless other pipelines are named",
@@ -276,40 +284,15 @@ async fn gateway(shared: State) -> HttpResponse {
     }
 }
 
-async fn resume(
-    request: HttpRequest,
-    path: web::Path<(String, String)>,
-    shared: State,
-) -> HttpResponse {
-    let (pipeline, sink) = path.into_inner();
-    let local = request.app_config().local_addr();
-    if permit::token(&request, shared.token.as_ref()).is_err()
-        && let Err(why) = permit::here(request.peer_addr(), local, request.headers())
-    {
-        return error(StatusCode::FORBIDDEN, &why);
-    }
-    match shared.subject.resume(&pipeline, &sink) {
-        Resumed::Resumed => {
-            tracing::info!(pipeline, sink, "resumed by an operator");
-            answer(
-                StatusCode::OK,
-                &json!({ "resumed": format!("{pipeline}.{sink}") }),
-            )
-        }
-        Resumed::NotHalted => {
-            let sentence = format!("{pipeline}.{sink} is not halted: there is nothing to resume");
-            error(StatusCode::CONFLICT, &sentence)
-        }
-        Resumed::Unknown => {
-            let branches = shared.subject.branches().unwrap_or_default();
-            let known: Vec<String> = branches
-                .iter()
-                .map(|b| format!("/pipelines/{}/{}/resume", b.pipeline, b.sink))
-                .collect();
-            let sentence =
-                format!("this process has no pipeline {pipeline:?} with a sink {sink:?}");
-            let body = json!({ "error": sentence, "known": known });
-            answer(StatusCode::NOT_FOUND, &body)
-        }
-    }
+async fn groups(shared: State) -> HttpResponse {
+    answer(StatusCode::OK, &shared.subject.groups().await)
+}
+
+async fn settings(shared: State) -> HttpResponse {
+    answer(StatusCode::OK, &shared.shown)
+}
+
+async fn process(shared: State) -> HttpResponse {
+    let process = ProcessView::here(&shared.settings.kafka, shared.started);
+    answer(StatusCode::OK, &process)
 }

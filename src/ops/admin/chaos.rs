@@ -23,7 +23,7 @@ pub(super) fn resource() -> Resource {
 /// The tree's chaos, for a request that may have it.
 fn chaos(request: &HttpRequest, shared: &State) -> Result<Arc<Chaos>, permit::Refused> {
     let chaos = shared.subject.chaos().ok_or(permit::Refused::NoChaos)?;
-    permit::token(request, shared.token.as_ref())?;
+    permit::token(request, shared.token())?;
     Ok(chaos)
 }
 

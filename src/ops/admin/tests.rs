@@ -6,6 +6,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::branch::{Control, Pausing};
+use crate::config::{self, LoadOptions};
+use crate::ops::audit::{Entry, Outcome};
 use crate::ops::view::testing::{branch, child};
 use crate::ops::view::{BranchView, ChildView, NodeView, Resumed};
 use crate::ops::{GatewayView, LiveView};
@@ -19,6 +22,8 @@ struct Fake {
     branches: Option<Vec<BranchView>>,
     children: Vec<ChildView>,
     resumed: AtomicUsize,
+    /// Of every branch that is running.
+    control: Control,
     restarted: std::sync::Mutex<Vec<(String, String)>>,
     chaos: Option<Arc<Chaos>>,
 }
@@ -68,6 +73,14 @@ impl Subject for Fake {
         let known = self.children.iter().any(|c| c.name == child);
         known.then_some(&["decode", "write"])
     }
+    fn pause(&self, pipeline: &str, sink: &str, who: &str) -> Option<Pausing> {
+        let mut all = self.branches.iter().flatten();
+        let found = all.find(|b| b.pipeline == pipeline && b.sink == sink)?;
+        Some(match found.state {
+            "running" => self.control.pause(who),
+            _ => Pausing::AtRest,
+        })
+    }
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
         let mut all = self.branches.iter().flatten();
         match all.find(|b| b.pipeline == pipeline && b.sink == sink) {
@@ -75,6 +88,7 @@ impl Subject for Fake {
                 self.resumed.fetch_add(1, Ordering::Relaxed);
                 Resumed::Resumed
             }
+            Some(_) if self.control.resume() => Resumed::Resumed,
             Some(_) => Resumed::NotHalted,
             None => Resumed::Unknown,
         }
@@ -94,10 +108,40 @@ fn two() -> Arc<Fake> {
     })
 }
 
+/// Settings of an empty folder, with the token, and an audit file where one is given.
+fn settings(audit_file: Option<std::path::PathBuf>) -> Arc<Settings> {
+    let folder = tempfile::tempdir().unwrap();
+    let options = LoadOptions {
+        directory: folder.path().to_owned(),
+        // Nobody listens there.
+        variables: [("TWOLANE_KAFKA_BROKERS".to_owned(), "127.0.0.1:1".to_owned())].into(),
+        ..LoadOptions::default()
+    };
+    let settings = config::load_settings(&options);
+    let mut settings = settings.unwrap_or_else(|problems| panic!("{problems}"));
+    settings.admin.token = Some(Secret::new(TOKEN));
+    settings.admin.audit_file = audit_file;
+    Arc::new(settings)
+}
+
+fn on_any_port() -> Arc<Settings> {
+    let mut settings = Settings::clone(&settings(None));
+    settings.admin.listen.set_port(0);
+    Arc::new(settings)
+}
+
 async fn ask(subject: &Arc<Fake>, request: TestRequest) -> (StatusCode, String) {
     let subject: Arc<dyn Subject> = Arc::clone(subject) as Arc<dyn Subject>;
+    ask_of(
+        &shared(&settings(None), subject, Vec::new()).unwrap(),
+        request,
+    )
+    .await
+}
+
+async fn ask_of(shared: &web::Data<Shared>, request: TestRequest) -> (StatusCode, String) {
     let app = App::new()
-        .app_data(shared(subject, Some(Secret::new(TOKEN))))
+        .app_data(web::Data::clone(shared))
         .configure(answers::routes);
     let app = init_service(app).await;
     let response = call_service(&app, request.to_request()).await;
@@ -109,6 +153,10 @@ async fn ask(subject: &Arc<Fake>, request: TestRequest) -> (StatusCode, String) 
 async fn get(subject: &Arc<Fake>, path: &str) -> (StatusCode, Value) {
     let (status, body) = ask(subject, TestRequest::get().uri(path)).await;
     (status, serde_json::from_str(&body).unwrap())
+}
+
+fn with_token(request: TestRequest) -> TestRequest {
+    request.insert_header(("Authorization", format!("Bearer {TOKEN}")))
 }
 
 fn post(path: &str, peer: &str) -> TestRequest {
@@ -208,31 +256,161 @@ async fn pipelines_show_state_tally_lag_and_actors_of_each_branch() {
 #[actix::test]
 async fn a_halted_branch_is_resumed_once_it_is_named_rightly() {
     let subject = two();
-    let here = "127.0.0.1:4000";
-    let (status, _) = ask(&subject, post("/pipelines/p/elasticsearch/resume", here)).await;
+    let post = |path| with_token(post(path, "127.0.0.1:4000"));
+    let (status, _) = ask(&subject, post("/pipelines/p/elasticsearch/resume")).await;
     assert_eq!(status, StatusCode::OK);
-    let (status, body) = ask(&subject, post("/pipelines/p/redis/resume", here)).await;
+    let (status, body) = ask(&subject, post("/pipelines/p/redis/resume")).await;
     assert_eq!(status, StatusCode::CONFLICT);
     assert!(body.contains("p.redis is not halted"), "{body}");
-    let (status, body) = ask(&subject, post("/pipelines/p/kafka/resume", here)).await;
+    let (status, body) = ask(&subject, post("/pipelines/p/kafka/resume")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert!(body.contains("/pipelines/p/elasticsearch/resume"), "{body}");
     assert_eq!(subject.resumed.load(Ordering::Relaxed), 1);
 }
 
 #[actix::test]
-async fn another_machine_and_a_web_page_may_not_resume() {
+async fn nobody_resumes_without_the_token_and_no_other_web_page_with_it() {
     let subject = two();
     let path = "/pipelines/p/elasticsearch/resume";
-    let (status, body) = ask(&subject, post(path, "192.0.2.7:4000")).await;
-    assert_eq!(status, StatusCode::FORBIDDEN);
-    assert!(body.contains("192.0.2.7"), "{body}");
-    // A header cannot change where a connection comes from.
-    let forged = post(path, "192.0.2.7:4000").insert_header(("X-Forwarded-For", "127.0.0.1"));
-    assert_eq!(ask(&subject, forged).await.0, StatusCode::FORBIDDEN);
-    let page = post(path, "127.0.0.1:4000").insert_header(("Origin", "http://example.com"));
-    assert_eq!(ask(&subject, page).await.0, StatusCode::FORBIDDEN);
+    for peer in ["192.0.2.7:4000", "127.0.0.1:4000"] {
+        let (status, body) = ask(&subject, post(path, peer)).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert!(body.contains("admin.token"), "{body}");
+        // A header cannot change where a connection comes from.
+        let forged = post(path, peer).insert_header(("X-Forwarded-For", "127.0.0.1"));
+        assert_eq!(ask(&subject, forged).await.0, StatusCode::UNAUTHORIZED);
+        let page = with_token(post(path, peer)).insert_header(("Origin", "http://example.com"));
+        assert_eq!(ask(&subject, page).await.0, StatusCode::FORBIDDEN);
+    }
     assert_eq!(subject.resumed.load(Ordering::Relaxed), 0);
+}
+
+#[actix::test]
+async fn a_branch_is_paused_once_and_resumed_and_a_halted_one_is_not() {
+    let subject = two();
+    let post = |path| with_token(post(path, "192.0.2.7:4000"));
+    let (status, _) = ask(&subject, post("/pipelines/p/redis/pause")).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, body) = ask(&subject, post("/pipelines/p/redis/pause")).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(body.contains("by 192.0.2.7 (token "), "{body}");
+    let (status, body) = ask(&subject, post("/pipelines/p/elasticsearch/pause")).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(body.contains("halted"), "{body}");
+    let (status, body) = ask(&subject, post("/pipelines/p/kafka/pause")).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(body.contains("/pipelines/p/redis/pause"), "{body}");
+    let (status, _) = ask(&subject, post("/pipelines/p/redis/resume")).await;
+    assert_eq!(status, StatusCode::OK);
+    let (status, _) = ask(&subject, post("/pipelines/p/redis/resume")).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+}
+
+#[actix::test]
+async fn a_paused_branch_is_as_it_should_be() {
+    let mut paused = branch("p", "redis");
+    paused.state = "paused";
+    let all = Arc::new(Fake {
+        branches: Some(vec![paused]),
+        ..Fake::default()
+    });
+    let (status, body) = get(&all, "/ready").await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+}
+
+#[actix::test]
+async fn every_action_is_noted_with_who_asked_and_what_became_of_it_and_never_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("audit.ndjson");
+    let subject: Arc<dyn Subject> = two();
+    let shared = shared(&settings(Some(file.clone())), subject, Vec::new()).unwrap();
+    let far = "192.0.2.7:4000";
+    let paths = [
+        "/pipelines/p/redis/pause",
+        "/pipelines/p/redis/resume",
+        "/pipelines/p/redis/resume",
+        "/actors/p.redis/source/restart",
+        "/dead/app.nobodys/7/replay",
+    ];
+    for path in paths {
+        ask_of(&shared, with_token(post(path, far))).await;
+    }
+    ask_of(&shared, post(paths[0], far)).await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(!text.contains(TOKEN));
+    let lines = text
+        .lines()
+        .map(|l| serde_json::from_str::<Entry>(l).unwrap());
+    let lines: Vec<Entry> = lines.collect();
+    let found: Vec<_> = lines.iter().map(|e| (&*e.action, e.outcome)).collect();
+    use Outcome::{Asked, Denied, Done, Refused};
+    let wanted = [
+        ("pause", Asked),
+        ("pause", Done),
+        ("resume", Asked),
+        ("resume", Done),
+        ("resume", Asked),
+        ("resume", Refused),
+        ("restart", Asked),
+        ("restart", Done),
+        ("replay", Asked),
+        ("replay", Refused),
+        ("pause", Denied),
+    ];
+    assert_eq!(found, wanted);
+    let fingerprint = Some(Secret::new(TOKEN).fingerprint());
+    assert!(lines.iter().all(|e| e.from == "192.0.2.7"));
+    assert!(lines[..10].iter().all(|e| e.token == fingerprint));
+    assert_eq!(lines[10].token, None);
+    assert!(lines[5].reason.as_ref().unwrap().contains("not halted"));
+    assert_eq!(lines[8].target, "app.nobodys.dead, letter 7");
+
+    let (status, _) = ask_of(&shared, TestRequest::get().uri("/audit")).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    let (_, body) = ask_of(&shared, with_token(TestRequest::get().uri("/audit"))).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(body["entries"].as_array().unwrap().len(), 6);
+    assert_eq!(body["entries"][0]["outcome"], "denied");
+    assert!(body["file"].as_str().unwrap().ends_with("audit.ndjson"));
+}
+
+#[actix::test]
+async fn nothing_is_done_while_the_audit_log_cannot_be_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = two();
+    let file = folder.path().join("absent/audit.ndjson");
+    let subject = Arc::clone(&fake) as Arc<dyn Subject>;
+    let shared = shared(&settings(Some(file)), subject, Vec::new()).unwrap();
+    for path in ["/pipelines/p/redis/pause", "/actors/p.redis/source/restart"] {
+        let request = with_token(post(path, "127.0.0.1:4000"));
+        let (status, body) = ask_of(&shared, request).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(body.contains("nothing was done"), "{body}");
+        assert!(body.contains("admin.audit_file"), "{body}");
+    }
+    assert!(!fake.control.is_paused() && fake.restarted.lock().unwrap().is_empty());
+}
+
+#[actix::test]
+async fn what_a_dead_letter_holds_is_for_those_with_the_token() {
+    let subject = two();
+    let path = "/dead/app.p/7";
+    let (status, _) = ask(&subject, TestRequest::get().uri(path)).await;
+    assert_eq!(status, StatusCode::UNAUTHORIZED);
+    // No pipeline here reads it.
+    let (status, body) = ask(&subject, with_token(TestRequest::get().uri(path))).await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{body}");
+    let (status, body) = get(&subject, "/dead").await;
+    assert_eq!(
+        (status, &body["details"]),
+        (StatusCode::OK, &Value::Bool(false))
+    );
+    let bad = with_token(post("/dead/app.p/x/replay", "127.0.0.1:4000"));
+    assert_eq!(ask(&subject, bad).await.0, StatusCode::BAD_REQUEST);
+    let none = with_token(post("/dead/app.p/replay", "127.0.0.1:4000"));
+    let (status, body) = ask(&subject, none).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(body.contains("all=true"), "{body}");
 }
 
 #[actix::test]
@@ -305,7 +483,12 @@ async fn an_unknown_path_names_the_known_ones_and_a_wrong_method_the_right_one()
         .filter_map(Value::as_str)
         .collect();
     assert!(known.contains(&"GET /metrics"), "{known:?}");
-    for path in known.iter().filter_map(|p| p.strip_prefix("GET ")) {
+    let whole = |p: &&str| !p.contains('{');
+    for path in known
+        .iter()
+        .filter_map(|p| p.strip_prefix("GET "))
+        .filter(whole)
+    {
         let (status, _) = ask(&subject, TestRequest::get().uri(path)).await;
         assert_ne!(status, StatusCode::NOT_FOUND, "{path}");
         let head = TestRequest::default().method(Method::HEAD).uri(path);
@@ -324,14 +507,10 @@ async fn an_unknown_path_names_the_known_ones_and_a_wrong_method_the_right_one()
 async fn the_page_needs_nothing_but_this_address_and_may_not_be_framed() {
     let subject: Arc<dyn Subject> = two();
     let app = App::new()
-        .app_data(shared(subject, None))
+        .app_data(shared(&settings(None), subject, Vec::new()).unwrap())
         .configure(answers::routes);
     let app = init_service(app).await;
-    for (path, kind) in [
-        ("/", "text/html; charset=utf-8"),
-        ("/page.css", "text/css; charset=utf-8"),
-        ("/page.js", "text/javascript; charset=utf-8"),
-    ] {
+    for (path, kind, _) in page::FILES {
         let response = call_service(&app, TestRequest::get().uri(path).to_request()).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         let header = |name: &str| response.headers().get(name).unwrap().to_str().unwrap();
@@ -345,13 +524,13 @@ async fn the_page_needs_nothing_but_this_address_and_may_not_be_framed() {
 
 #[actix::test]
 async fn it_serves_on_a_socket_says_who_has_the_address_and_frees_it_when_stopped() {
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let settings = |listen| AdminSettings {
-        listen,
-        token: None,
-    };
-    let server = serve(&settings(any), two()).unwrap();
+    let server = serve(&on_any_port(), two(), Vec::new()).unwrap();
     let addr = server.addr();
+    let settings = |listen| {
+        let mut settings = Settings::clone(&settings(None));
+        settings.admin.listen = listen;
+        Arc::new(settings)
+    };
     let mut to = tokio::net::TcpStream::connect(addr).await.unwrap();
     let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     to.write_all(request.as_bytes()).await.unwrap();
@@ -360,7 +539,7 @@ async fn it_serves_on_a_socket_says_who_has_the_address_and_frees_it_when_stoppe
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     assert!(text.contains("twolane_records_consumed_total{"), "{text}");
 
-    let why = serve(&settings(addr), two()).unwrap_err();
+    let why = serve(&settings(addr), two(), Vec::new()).unwrap_err();
     assert!(
         why.starts_with(&format!("admin.listen = \"{addr}\"")),
         "{why}"
@@ -368,24 +547,25 @@ async fn it_serves_on_a_socket_says_who_has_the_address_and_frees_it_when_stoppe
     assert!(why.contains("another process has it"), "{why}");
 
     server.stop().await;
-    serve(&settings(addr), two()).unwrap().stop().await;
+    let again = serve(&settings(addr), two(), Vec::new()).unwrap();
+    again.stop().await;
 }
 
 #[actix::test]
 async fn a_resume_over_a_socket_knows_its_peer() {
     let subject = two();
-    let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let settings = AdminSettings {
-        listen: any,
-        token: None,
-    };
-    let server = serve(&settings, Arc::clone(&subject) as Arc<dyn Subject>).unwrap();
+    let shown = Arc::clone(&subject) as Arc<dyn Subject>;
+    let server = serve(&on_any_port(), shown, Vec::new()).unwrap();
     let mut to = tokio::net::TcpStream::connect(server.addr()).await.unwrap();
-    let request = "POST /pipelines/p/elasticsearch/resume HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    let request = format!(
+        "POST /pipelines/p/elasticsearch/resume HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\
+         Authorization: Bearer {TOKEN}\r\nConnection: close\r\n\r\n"
+    );
     to.write_all(request.as_bytes()).await.unwrap();
     let mut text = String::new();
     to.read_to_string(&mut text).await.unwrap();
     assert!(text.starts_with("HTTP/1.1 200"), "{text}");
     assert_eq!(subject.resumed.load(Ordering::Relaxed), 1);
+    assert_eq!(server.shared.audit.recent()[0].from, "127.0.0.1");
     server.stop().await;
 }

@@ -146,6 +146,33 @@ fn a_starting_branch_says_what_it_waits_for_and_a_halted_one_is_resumed_once() {
 }
 
 #[test]
+fn a_pause_is_shown_with_who_asked_and_lies_over_what_is_at_work_alone() {
+    let (lanes, b) = (Lanes::new(Arc::default()), branch());
+    assert_eq!(lanes.pause("users", "redis", "me"), None);
+    lanes.started(vec![Arc::clone(&b)]);
+    assert_eq!(lanes.pause("users", "redis", "me"), Some(Pausing::Paused));
+    assert!(
+        matches!(lanes.pause("users", "redis", "you"), Some(Pausing::Already(p)) if p.by == "me")
+    );
+    b.control.running();
+    let now = || lanes.branches().unwrap().remove(0);
+    assert_eq!(
+        (now().state, now().reason),
+        ("paused", Some("by me".into()))
+    );
+    assert_eq!(now().paused.unwrap().by, "me");
+    let metrics = Exposition::new(Arc::clone(&lanes) as Arc<dyn Subject>)
+        .text()
+        .unwrap();
+    assert!(metrics.contains("state=\"paused\"} 1"), "{metrics}");
+    b.control.halt("a wrong mapping");
+    assert_eq!(now().state, "halted");
+    assert_eq!(lanes.resume("users", "redis"), Resumed::Resumed);
+    assert_eq!((now().state, now().paused), ("starting", None));
+    assert_eq!(lanes.pipelines()[0].name, "users");
+}
+
+#[test]
 fn lag_is_unknown_before_a_partition_is_read_and_lives_on_while_it_is_sought() {
     let at = |end, committed, watermark| PartitionStats {
         end,

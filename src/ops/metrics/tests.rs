@@ -34,6 +34,9 @@ impl Subject for Fake {
             more: 0,
         }
     }
+    fn pause(&self, _: &str, _: &str, _: &str) -> Option<crate::branch::Pausing> {
+        None
+    }
     fn resume(&self, _: &str, _: &str) -> Resumed {
         Resumed::Unknown
     }

@@ -124,6 +124,37 @@ impl Desk {
         self.write_pipeline("[document]\nomit = [\"score\"]\n");
     }
 
+    /// What the page may not show: the name's values.
+    pub fn mask_name(&mut self) {
+        self.write_pipeline("[document]\nmask = { name = \"redact\" }\n");
+    }
+
+    /// `twolane` with these arguments, this test's settings and some more, and no others.
+    pub fn command(&self, arguments: &[&str], more: &[(&str, &str)]) -> Command {
+        self.command_at(self.stack.get("KAFKA"), arguments, more)
+    }
+
+    fn command_at(&self, brokers: &str, arguments: &[&str], more: &[(&str, &str)]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_twolane"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("TWOLANE_") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(arguments)
+            .envs(self.variables(brokers))
+            .envs(more.iter().copied())
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// A path in this test's own folder.
+    pub fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
     fn variables(&self, brokers: &str) -> Vec<(String, String)> {
         let path = |part: &str| self.folder.path().join(part).display().to_string();
         [
@@ -296,25 +327,8 @@ impl Desk {
 
     /// The same with these brokers.
     pub fn dead_at(&self, brokers: &str, arguments: &[&str]) -> Said {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_twolane"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TWOLANE_") {
-                command.env_remove(name);
-            }
-        }
-        let output = command
-            .arg("dead")
-            .args(arguments)
-            .envs(self.variables(brokers))
-            .current_dir(self.folder.path())
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        Said {
-            code: output.status.code().unwrap(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
+        let arguments: Vec<&str> = [&["dead"], arguments].concat();
+        Said::by(&mut self.command_at(brokers, &arguments, &[]))
     }
 
     fn reader(&self) -> ElasticsearchReader {
@@ -404,6 +418,16 @@ impl Record {
 // === impl Said ===
 
 impl Said {
+    /// What a command says, run to its end.
+    pub fn by(command: &mut Command) -> Self {
+        let output = command.output().unwrap();
+        Self {
+            code: output.status.code().unwrap(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     pub fn lines(&self) -> Vec<&str> {
         self.out.lines().collect()
     }

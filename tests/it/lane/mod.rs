@@ -2,6 +2,7 @@
 
 mod group;
 mod identity;
+mod pause;
 mod rejections;
 mod restarts;
 pub mod rig;

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::de::IgnoredAny;
 
 /// A time in milliseconds since 1970, in UTC and to the second; `-` where it is unknown.
-pub(super) fn time(ms: Option<i64>) -> String {
+pub(crate) fn time(ms: Option<i64>) -> String {
     ms.filter(|ms| *ms > 0)
         .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok())
         .map_or_else(
@@ -15,7 +15,7 @@ pub(super) fn time(ms: Option<i64>) -> String {
 }
 
 /// A text on one line: control characters are escaped.
-pub(super) fn line(text: &str) -> String {
+pub(crate) fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_plain(c) {
@@ -28,7 +28,7 @@ pub(super) fn line(text: &str) -> String {
 }
 
 /// At most `width` characters, the last of them `…` where it was longer.
-pub(super) fn cut(text: &str, width: usize) -> String {
+pub(crate) fn cut(text: &str, width: usize) -> String {
     if text.chars().count() <= width {
         return text.to_owned();
     }
@@ -38,7 +38,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
 }
 
 /// What a key or a value is, and its lines: indented where it is JSON, in hexadecimal where it is not.
-pub(super) fn body(bytes: &[u8]) -> (&'static str, String) {
+pub(crate) fn body(bytes: &[u8]) -> (&'static str, String) {
     match std::str::from_utf8(bytes) {
         Ok(text) if serde_json::from_str::<IgnoredAny>(text).is_ok() => ("JSON", json(text)),
         _ => ("not JSON", hex(bytes)),
@@ -46,7 +46,7 @@ pub(super) fn body(bytes: &[u8]) -> (&'static str, String) {
 }
 
 /// A header's value: text where it is some, hexadecimal digits where it is not.
-pub(super) fn value(bytes: &[u8]) -> String {
+pub(crate) fn value(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => line(text),
         Err(_) => bytes.iter().fold(String::from("0x"), |mut out, b| {

@@ -13,42 +13,42 @@ use crate::sink::dead_letter::header;
 /// A letter's own place in the dead-letter topic: `OFFSET`, or `PARTITION:OFFSET` where it is not in partition
 /// 0, in which the lane puts them all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct At {
-    pub(super) partition: i32,
-    pub(super) offset: i64,
+pub(crate) struct At {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
 }
 
 /// A letter.
 #[derive(Debug, Clone)]
-pub(super) struct Letter {
-    pub(super) at: At,
-    pub(super) key: Option<Vec<u8>>,
-    pub(super) value: Option<Vec<u8>>,
+pub(crate) struct Letter {
+    pub(crate) at: At,
+    pub(crate) key: Option<Vec<u8>>,
+    pub(crate) value: Option<Vec<u8>>,
     /// The record's own headers.
-    pub(super) headers: Vec<(String, Option<Vec<u8>>)>,
-    pub(super) about: About,
+    pub(crate) headers: Vec<(String, Option<Vec<u8>>)>,
+    pub(crate) about: About,
 }
 
 /// What the lane's headers say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct About {
+pub(crate) struct About {
     /// Why, as one fixed word; empty where the headers do not say.
-    pub(super) reason: String,
+    pub(crate) reason: String,
     /// Why, in words.
-    pub(super) detail: String,
-    pub(super) pipeline: String,
-    pub(super) sink: String,
+    pub(crate) detail: String,
+    pub(crate) pipeline: String,
+    pub(crate) sink: String,
     /// Where the record came from.
-    pub(super) topic: String,
-    pub(super) partition: Option<i32>,
-    pub(super) offset: Option<i64>,
-    pub(super) version: Option<Version>,
+    pub(crate) topic: String,
+    pub(crate) partition: Option<i32>,
+    pub(crate) offset: Option<i64>,
+    pub(crate) version: Option<Version>,
     /// When it was rejected, in milliseconds since 1970.
-    pub(super) time_ms: Option<i64>,
+    pub(crate) time_ms: Option<i64>,
     /// The record's own time, in milliseconds since 1970.
-    pub(super) record_time_ms: Option<i64>,
+    pub(crate) record_time_ms: Option<i64>,
     /// The size of a value that was too large to be kept, in bytes.
-    pub(super) omitted: Option<u64>,
+    pub(crate) omitted: Option<u64>,
 }
 
 // === impl At ===
@@ -80,7 +80,7 @@ impl fmt::Display for At {
 
 impl Letter {
     /// Copies a letter out of the client's memory.
-    pub(super) fn of(message: &impl Message) -> Self {
+    pub(crate) fn of(message: &impl Message) -> Self {
         let mut headers = Vec::new();
         let mut about = About::default();
         for h in message.headers().into_iter().flat_map(|h| h.iter()) {
@@ -103,7 +103,7 @@ impl Letter {
     }
 
     /// The record as the lane met it. `packed` takes its headers.
-    pub(super) fn record<'a>(
+    pub(crate) fn record<'a>(
         &'a self,
         position: Position,
         timestamp_ms: i64,
@@ -146,12 +146,12 @@ impl About {
     }
 
     /// `<pipeline>.<sink>`.
-    pub(super) fn branch(&self) -> String {
+    pub(crate) fn branch(&self) -> String {
         format!("{}.{}", self.pipeline, self.sink)
     }
 
     /// `topic/partition/offset` of the record.
-    pub(super) fn source(&self) -> String {
+    pub(crate) fn source(&self) -> String {
         let number = |n: Option<i64>| n.map_or_else(|| String::from("?"), |n| n.to_string());
         format!(
             "{}/{}/{}",

@@ -24,7 +24,7 @@ const CHECK_EVERY: Duration = Duration::from_secs(10);
 
 /// What became of a letter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     /// Its record is in the sink.
     Applied,
     /// The sink holds the same version or a higher one.
@@ -42,7 +42,7 @@ pub(super) enum Verdict {
 }
 
 /// A branch, opened for replays.
-pub(super) struct Branch {
+pub(crate) struct Branch {
     pipeline: Arc<PipelineSpec>,
     spec: SinkSpec,
     probe: Probe,
@@ -69,7 +69,7 @@ impl Branch {
     ///
     /// # Errors
     /// Where the settings or the specs make no branch.
-    pub(super) fn open(
+    pub(crate) fn open(
         settings: &Settings,
         pipeline: &Arc<PipelineSpec>,
         spec: &SinkSpec,
@@ -102,7 +102,7 @@ impl Branch {
 
     /// Writes the letter's record with its original version, unless `dry_run`; everything else is checked in
     /// either case.
-    pub(super) async fn replay(&mut self, letter: &Letter, now_ms: i64, dry_run: bool) -> Verdict {
+    pub(crate) async fn replay(&mut self, letter: &Letter, now_ms: i64, dry_run: bool) -> Verdict {
         let (position, version, timestamp_ms) =
             match admit(letter, &self.pipeline, &self.spec, now_ms) {
                 Ok(admitted) => admitted,

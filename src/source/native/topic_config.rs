@@ -1,6 +1,5 @@
 //! Sets single settings of a topic, and leaves its others alone (KIP-339): librdkafka has the request, the Rust wrapper has
 //! only the older one, which replaces all of a topic's settings and so undoes what somebody else has set meanwhile.
-#![allow(unsafe_code)]
 
 use std::ffi::CString;
 use std::time::Duration;
@@ -8,7 +7,7 @@ use std::time::Duration;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka_sys as sys;
 
-use super::topic_id::{Guard, words};
+use super::{Guard, words};
 
 /// Sets these settings of a topic. Blocks for up to `timeout` and a little.
 ///

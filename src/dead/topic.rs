@@ -22,9 +22,9 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const QUEUE_KIB: &str = "16384";
 
 /// A dead-letter topic that is there.
-pub(super) struct DeadTopic {
+pub(crate) struct DeadTopic {
     /// Its name.
-    pub(super) name: String,
+    pub(crate) name: String,
     consumer: StreamConsumer,
     /// Start and end of each partition.
     bounds: BTreeMap<i32, (i64, i64)>,
@@ -40,14 +40,16 @@ impl DeadTopic {
     ///
     /// # Errors
     /// Where the brokers do not answer.
-    pub(super) fn open(kafka: &KafkaSettings, source: &str) -> anyhow::Result<Option<Self>> {
-        let name = dead_topic(source);
-        let brokers = kafka.brokers.clone();
-        let asking = || {
-            format!(
-                "Kafka at {brokers} does not say what is in {name}: is it up, and is `kafka.brokers` right?"
-            )
-        };
+    pub(crate) fn open(kafka: &KafkaSettings, source: &str) -> anyhow::Result<Option<Self>> {
+        let mut topic = Self::new(kafka, source)?;
+        Ok(topic.look()?.then_some(topic))
+    }
+
+    /// The same without asking whether it is there.
+    ///
+    /// # Errors
+    /// Where the settings make no client.
+    pub(crate) fn new(kafka: &KafkaSettings, source: &str) -> anyhow::Result<Self> {
         let consumer: StreamConsumer = client_config(kafka)
             // librdkafka assigns nothing without a name for a group; the brokers never hear of it.
             .set("group.id", "twolane-dead")
@@ -59,41 +61,67 @@ impl DeadTopic {
             .set("queued.max.messages.kbytes", QUEUE_KIB)
             .create()
             .context("the settings under [kafka] make no client")?;
-        // These calls block the one thread, which has nothing else to do.
-        let metadata = consumer
-            .fetch_metadata(Some(&name), TIMEOUT)
+        Ok(Self {
+            name: dead_topic(source),
+            consumer,
+            bounds: BTreeMap::new(),
+            open: BTreeMap::new(),
+            brokers: kafka.brokers.clone(),
+        })
+    }
+
+    /// Asks where it begins and ends now; `false` where it is not there. Blocks.
+    ///
+    /// # Errors
+    /// Where the brokers do not answer.
+    pub(crate) fn look(&mut self) -> anyhow::Result<bool> {
+        let (name, brokers) = (&self.name, &self.brokers);
+        let asking = || {
+            format!(
+                "Kafka at {brokers} does not say what is in {name}: is it up, and is `kafka.brokers` right?"
+            )
+        };
+        let metadata = self
+            .consumer
+            .fetch_metadata(Some(name), TIMEOUT)
             .with_context(asking)?;
         let mut bounds = BTreeMap::new();
         for topic in metadata.topics().iter().filter(|t| t.name() == name) {
             match topic.error().map(RDKafkaErrorCode::from) {
                 None => {}
-                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => return Ok(None),
+                Some(RDKafkaErrorCode::UnknownTopicOrPartition) => return Ok(false),
                 Some(why) => bail!("{}: {why}", asking()),
             }
             for partition in topic.partitions() {
-                let both = consumer
-                    .fetch_watermarks(&name, partition.id(), TIMEOUT)
+                let both = self
+                    .consumer
+                    .fetch_watermarks(name, partition.id(), TIMEOUT)
                     .with_context(asking)?;
                 bounds.insert(partition.id(), both);
             }
         }
-        if bounds.is_empty() {
-            return Ok(None);
-        }
-        Ok(Some(Self {
-            open: BTreeMap::new(),
-            name,
-            consumer,
-            bounds,
-            brokers,
-        }))
+        self.bounds = bounds;
+        Ok(!self.bounds.is_empty())
+    }
+
+    /// Start and end of each partition, as last asked.
+    pub(crate) fn bounds(&self) -> &BTreeMap<i32, (i64, i64)> {
+        &self.bounds
+    }
+
+    /// Starts such that the letters of these ranges come, and no others: partition, first, one past the last.
+    ///
+    /// # Errors
+    /// Where the client does not take it.
+    pub(crate) fn start_ranges(&mut self, ranges: Vec<(i32, i64, i64)>) -> anyhow::Result<()> {
+        self.assign(ranges)
     }
 
     /// Starts at the beginning.
     ///
     /// # Errors
     /// Where the client does not take it.
-    pub(super) fn start(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn start(&mut self) -> anyhow::Result<()> {
         let all = self.bounds.iter().map(|(p, (low, end))| (*p, *low, *end));
         self.assign(all.collect())
     }
@@ -102,7 +130,7 @@ impl DeadTopic {
     ///
     /// # Errors
     /// Where a place is outside the topic.
-    pub(super) fn start_at(&mut self, places: &[At]) -> anyhow::Result<()> {
+    pub(crate) fn start_at(&mut self, places: &[At]) -> anyhow::Result<()> {
         let mut ranges: BTreeMap<i32, (i64, i64)> = BTreeMap::new();
         for at in places {
             match self.bounds.get(&at.partition) {
@@ -154,7 +182,7 @@ impl DeadTopic {
     ///
     /// # Errors
     /// Where the brokers give none within 10 s although there are more.
-    pub(super) async fn next(&mut self) -> anyhow::Result<Option<Letter>> {
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Letter>> {
         let mut why = None;
         while !self.open.is_empty() {
             let Ok(polled) = tokio::time::timeout(TIMEOUT, self.consumer.recv()).await else {

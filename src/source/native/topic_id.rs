@@ -1,14 +1,12 @@
-//! A topic's id as the broker gave it: librdkafka has it, the Rust wrapper does not pass it on.
-//!
-//! Unsafe code is here and in `topic_config` alone. Every pointer that is made here is destroyed here, and none outlives the
-//! call; librdkafka's results are read only while their event lives.
-#![allow(unsafe_code)]
+//! A topic's id as the broker gave it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
 use rdkafka_sys as sys;
+
+use super::{Guard, words};
 
 /// What the broker says of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,29 +89,5 @@ pub fn describe<C: ClientContext>(
             id: words(sys::rd_kafka_Uuid_base64str(id)),
             partitions: i32::try_from(partitions).unwrap_or(i32::MAX),
         })
-    }
-}
-
-/// # Safety
-/// `text` is null or a C string that lives as long as the call.
-pub(super) unsafe fn words(text: *const std::ffi::c_char) -> String {
-    if text.is_null() {
-        return String::new();
-    }
-    // SAFETY: as the caller promises.
-    unsafe { CStr::from_ptr(text) }
-        .to_string_lossy()
-        .into_owned()
-}
-
-/// An object of librdkafka's, and what frees it.
-pub(super) struct Guard<T>(pub(super) *mut T, pub(super) unsafe fn(*mut T));
-
-impl<T> Drop for Guard<T> {
-    fn drop(&mut self) {
-        if !self.0.is_null() {
-            // SAFETY: the pointer was made by librdkafka for this destructor and is not used again.
-            unsafe { (self.1)(self.0) }
-        }
     }
 }

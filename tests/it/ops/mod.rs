@@ -1,0 +1,5 @@
+//! The operator's page and its twin on the command line, on a process of its own.
+
+mod cli;
+mod page;
+mod rig;
