@@ -2,11 +2,13 @@
 //! own, so that a sink that is down holds up nobody else.
 
 mod control;
+mod rewind;
 mod start;
 mod stats;
 
 pub use control::{Control, Judge, REJECTIONS, State, WINDOW};
-pub use start::{RunningBranch, start, start_with};
+pub use rewind::{NotRewound, rewind};
+pub use start::{Prepared, RunningBranch, start, start_with};
 pub use stats::{Histogram, PartitionStats, Stats};
 
 use std::sync::Arc;

@@ -156,7 +156,7 @@ pub struct IngestSettings {
 }
 
 /// Someone who may send events.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestClient {
     /// As it is named in logs.
     pub name: String,

@@ -12,6 +12,8 @@
 //! | `GET /rooms` | the live lane: what became of what it received, by class; 404 where there is none |
 //! | `GET /gateway` | the gateway: sockets, rooms, what was sent, delivered and shed by class; 404 where there is none |
 //! | `POST /pipelines/{pipeline}/{sink}/resume` | 200; 404 for no such branch; 409 where it is not halted |
+//! | `POST /reload` | with the token: 200 with what became of each branch, once those that leave have; 422 with each problem, and nothing has changed; 409 while others wait |
+//! | `POST /pipelines/{pipeline}/{sink}/rewind` | with the token: 200 once the offsets are committed; 409 where it is refused |
 //! | `GET /chaos`, `POST /chaos`, `DELETE /chaos` | with the token, and `--chaos`: failures on demand |
 //!
 //! Reading is open to whoever reaches the address (it shows names, numbers and reasons, no rows and no
@@ -25,6 +27,7 @@ mod answers;
 mod chaos;
 mod page;
 mod permit;
+mod steer;
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use super::gateway::GatewayView;
@@ -14,12 +14,14 @@ use super::view::{
 use crate::branch::{Branch, Histogram, PartitionStats};
 use crate::gateway::start::GatewayStatus;
 use crate::produce::http as ingest;
+use crate::reload;
 use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tree};
 
 /// What runs in this process. The branches come later than the admin address, so that an address in use is
 /// known before anything is consumed.
 pub struct Lanes {
-    branches: OnceLock<Vec<Arc<Branch>>>,
+    branches: RwLock<Option<Vec<Arc<Branch>>>>,
+    reloads: OnceLock<reload::Handle>,
     live: OnceLock<LiveParts>,
     gateway: OnceLock<GatewayStatus>,
     ingest: OnceLock<Arc<ingest::Stats>>,
@@ -33,7 +35,8 @@ impl Lanes {
     /// Nothing started yet.
     pub fn new(tree: Arc<Tree>) -> Arc<Self> {
         Arc::new(Self {
-            branches: OnceLock::new(),
+            branches: RwLock::default(),
+            reloads: OnceLock::new(),
             live: OnceLock::new(),
             gateway: OnceLock::new(),
             ingest: OnceLock::new(),
@@ -42,9 +45,23 @@ impl Lanes {
         })
     }
 
-    /// Every branch of this process has been started. Only the first call counts.
+    /// Every branch of this process has been started, or others run from now on.
     pub fn started(&self, branches: Vec<Arc<Branch>>) {
-        self.branches.get_or_init(|| branches);
+        let mut all = self
+            .branches
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *all = Some(branches);
+    }
+
+    /// This process can be reloaded. Only the first call counts.
+    pub fn reloads(&self, handle: reload::Handle) {
+        self.reloads.get_or_init(|| handle);
+    }
+
+    fn now(&self) -> Option<Vec<Arc<Branch>>> {
+        let all = self.branches.read().unwrap_or_else(PoisonError::into_inner);
+        all.clone()
     }
 
     /// The live lane of this process has been started. Only the first call counts.
@@ -65,7 +82,7 @@ impl Lanes {
 
 impl Subject for Lanes {
     fn branches(&self) -> Option<Vec<BranchView>> {
-        Some(self.branches.get()?.iter().map(|b| (&**b).into()).collect())
+        Some(self.now()?.iter().map(|b| (&**b).into()).collect())
     }
 
     fn live(&self) -> Option<LiveView> {
@@ -112,9 +129,17 @@ impl Subject for Lanes {
         Some(self.tree.find(child)?.steps)
     }
 
+    fn reloads(&self) -> Option<reload::Handle> {
+        self.reloads.get().cloned()
+    }
+
+    fn branch(&self, pipeline: &str, sink: &str) -> Option<Arc<Branch>> {
+        let mut all = self.now()?.into_iter();
+        all.find(|b| b.pipeline.name == pipeline && b.spec.name == sink)
+    }
+
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed {
-        let mut all = self.branches.get().into_iter().flatten();
-        match all.find(|b| b.pipeline.name == pipeline && b.spec.name == sink) {
+        match self.branch(pipeline, sink) {
             Some(branch) if branch.control.resume() => Resumed::Resumed,
             Some(_) => Resumed::NotHalted,
             None => Resumed::Unknown,

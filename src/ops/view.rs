@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::gateway::GatewayView;
 use super::live::LiveView;
 
-use crate::branch::State;
+use crate::branch::{Branch, State};
 use crate::produce::http as ingest;
+use crate::reload;
 use crate::supervise::{Asked, Chaos};
 
 /// What is shown and switched: the lanes of this process, or a stand-in under test.
@@ -38,6 +39,17 @@ pub trait Subject: Send + Sync + 'static {
 
     /// The supervision tree.
     fn tree(&self) -> NodeView;
+
+    /// Where a reload is asked for; `None` where this process cannot be reloaded, or not yet.
+    fn reloads(&self) -> Option<reload::Handle> {
+        None
+    }
+
+    /// A branch of this process.
+    fn branch(&self, pipeline: &str, sink: &str) -> Option<Arc<Branch>> {
+        let _ = (pipeline, sink);
+        None
+    }
 
     /// Lets a halted branch start anew.
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed;

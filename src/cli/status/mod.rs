@@ -3,9 +3,9 @@
 //!
 //! Exit codes: 0 all is well; 1 it is not (not ready, halted, refused), or nobody answers.
 
-mod client;
-mod shapes;
-mod table;
+pub(super) mod client;
+pub(super) mod shapes;
+pub(super) mod table;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -24,10 +24,10 @@ use crate::config::{self, LoadOptions};
 pub(super) struct Args {
     /// The admin address of the process [default: admin.listen of the settings]
     #[arg(long, value_name = "HOST:PORT")]
-    admin: Option<String>,
+    pub(super) admin: Option<String>,
     /// Print what the process answers, as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// A branch of a process.
@@ -275,7 +275,7 @@ fn ask(
     })
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let written = std::io::stdout().lock().write_all(text.as_bytes());
     written.context("cannot write the answer")
 }

@@ -18,41 +18,41 @@ pub(super) struct Unready {
 
 /// One of `GET /pipelines`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Pipeline {
-    pub(super) topic: String,
-    pub(super) branches: Vec<Branch>,
+pub(in crate::cli) struct Pipeline {
+    pub(in crate::cli) topic: String,
+    pub(in crate::cli) branches: Vec<Branch>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Branch {
-    pub(super) group: String,
-    pub(super) state: String,
-    pub(super) reason: Option<String>,
-    pub(super) lag: Option<i64>,
-    pub(super) last_freshness_seconds: Option<f64>,
-    pub(super) freshness_seconds: Quantiles,
-    pub(super) retried: u64,
-    pub(super) records: Records,
-    pub(super) partitions: Vec<Partition>,
+pub(in crate::cli) struct Branch {
+    pub(in crate::cli) group: String,
+    pub(in crate::cli) state: String,
+    pub(in crate::cli) reason: Option<String>,
+    pub(in crate::cli) lag: Option<i64>,
+    pub(in crate::cli) last_freshness_seconds: Option<f64>,
+    pub(in crate::cli) freshness_seconds: Quantiles,
+    pub(in crate::cli) retried: u64,
+    pub(in crate::cli) records: Records,
+    pub(in crate::cli) partitions: Vec<Partition>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Quantiles {
-    pub(super) p99: Option<f64>,
+pub(in crate::cli) struct Quantiles {
+    pub(in crate::cli) p99: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Records {
-    pub(super) dead_lettered: u64,
+pub(in crate::cli) struct Records {
+    pub(in crate::cli) dead_lettered: u64,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Partition {
-    pub(super) partition: i32,
-    pub(super) end: i64,
-    pub(super) watermark: Option<i64>,
-    pub(super) committed: Option<i64>,
-    pub(super) lag: Option<i64>,
+pub(in crate::cli) struct Partition {
+    pub(in crate::cli) partition: i32,
+    pub(in crate::cli) end: i64,
+    pub(in crate::cli) watermark: Option<i64>,
+    pub(in crate::cli) committed: Option<i64>,
+    pub(in crate::cli) lag: Option<i64>,
 }
 
 /// `GET /actors`.

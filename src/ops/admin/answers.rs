@@ -6,14 +6,14 @@ use actix_web::{HttpRequest, HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Shared, page, permit};
+use super::{Shared, page, permit, steer};
 use crate::live::lane;
 use crate::ops::LiveView;
 use crate::ops::metrics::CONTENT_TYPE;
 use crate::ops::view::{BranchView, ChildView, Resumed};
 use crate::supervise::Asked;
 
-const PATHS: [&str; 13] = [
+const PATHS: [&str; 15] = [
     "GET /",
     "GET /live",
     "GET /ready",
@@ -23,6 +23,8 @@ const PATHS: [&str; 13] = [
     "GET /rooms",
     "GET /gateway",
     "POST /actors/{id}/restart",
+    "POST /reload",
+    "POST /pipelines/{pipeline}/{sink}/rewind",
     "GET /chaos",
     "POST /chaos",
     "DELETE /chaos",
@@ -46,6 +48,12 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
             "/actors/{id:.+}/restart",
             "POST",
             web::post().to(restart),
+        ))
+        .service(only("/reload", "POST", web::post().to(steer::reload)))
+        .service(only(
+            "/pipelines/{pipeline}/{sink}/rewind",
+            "POST",
+            web::post().to(steer::rewind),
         ))
         .service(super::chaos::resource())
         .service(only(
