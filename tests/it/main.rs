@@ -22,6 +22,8 @@ mod nats;
 mod process;
 mod produce;
 mod redis_sink;
+mod reload;
+mod rewind;
 mod segments;
 mod stack;
 mod supervise;
