@@ -8,20 +8,20 @@ use std::sync::Arc;
 use serde_json::Value;
 use twolane::source::Probe;
 
+use crate::faults::alone;
 use crate::faults::process::{Process, command};
 use crate::lane::rig::{self, Options, Rig};
-use crate::stack;
+use crate::stack::{self, Stack};
 
 const TOKEN: &str = "the-token-of-a-rewind";
 const ROWS: i64 = 60;
 
-async fn new(name: &str) -> Rig {
-    let stack = stack::plain(&["kafka", "elasticsearch", "redis"]);
+async fn new(stack: &Stack, name: &str) -> Rig {
     let options = Options {
         settings: format!("token = \"{TOKEN}\""),
         ..Options::default()
     };
-    let rig = Rig::new(&stack, name, options).await;
+    let rig = Rig::new(stack, name, options).await;
     for id in 0..ROWS {
         rig.upsert(id, 1, "ada").await;
     }
@@ -104,8 +104,9 @@ fn rows() -> u64 {
 
 #[test]
 fn a_running_branch_reads_again_what_it_is_asked_to_and_its_sibling_does_not_notice() {
+    let stack = stack::plain(&["kafka", "elasticsearch", "redis"]);
     rig::system(async {
-        let rig = new("rewindruns").await;
+        let rig = new(&stack, "rewindruns").await;
         let process = Process::start(rig.directory());
         all_committed(&rig).await;
         let admin = process.admin().to_owned();
@@ -168,33 +169,41 @@ fn a_running_branch_reads_again_what_it_is_asked_to_and_its_sibling_does_not_not
 
 #[test]
 fn a_rewind_is_committed_at_once_so_that_a_crash_does_not_undo_it() {
+    let (_turn, stack) = alone(&["kafka", "elasticsearch", "redis"]);
     rig::system(async {
-        let rig = new("rewindcrash").await;
+        let rig = new(&stack, "rewindcrash").await;
         let mut process = Process::start(rig.directory());
         all_committed(&rig).await;
         let admin = process.admin().to_owned();
-        let arguments = ["--admin", &admin, "--to", "earliest", "--yes"];
-        // No commit of the reading that follows is to come before the crash.
-        process.signal("STOP");
-        process.signal("CONT");
+        // Redis takes no write from here on, so that nothing which comes again is committed before the crash.
+        let mut connection = rig.redis().await;
+        let mut pause = redis::cmd("CLIENT");
+        pause.arg("PAUSE").arg(60_000).arg("WRITE");
+        let () = pause.query_async(&mut connection).await.expect("paused");
+        let arguments = [
+            "--admin", &admin, "--branch", "redis", "--to", "earliest", "--yes",
+        ];
         let output = rewind(&rig, &arguments).await;
         process.kill();
         assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        assert!(committed(&rig, "redis").await.values().all(|at| *at == 0));
+        let mut unpause = redis::cmd("CLIENT");
+        unpause.arg("UNPAUSE");
+        let () = unpause
+            .query_async(&mut connection)
+            .await
+            .expect("it goes on");
         let process = Process::start(rig.directory());
-        for sink in ["elasticsearch", "redis"] {
-            rig::until("records to come again", || async {
-                counts(&process, sink).await.0 > 0
-            })
-            .await;
-        }
+        consumed(&process, "redis", rows()).await;
         all_committed(&rig).await;
     });
 }
 
 #[test]
 fn a_stopped_group_is_turned_back_at_the_brokers_and_reads_from_there_when_it_starts() {
+    let stack = stack::plain(&["kafka", "elasticsearch", "redis"]);
     rig::system(async {
-        let rig = new("rewindrests").await;
+        let rig = new(&stack, "rewindrests").await;
         let mut process = Process::start(rig.directory());
         all_committed(&rig).await;
         process.terminate().await;
@@ -243,8 +252,9 @@ fn a_stopped_group_is_turned_back_at_the_brokers_and_reads_from_there_when_it_st
 
 #[test]
 fn what_would_lose_records_or_lies_beyond_the_log_or_belongs_to_others_is_refused() {
+    let stack = stack::plain(&["kafka", "elasticsearch", "redis"]);
     rig::system(async {
-        let rig = new("rewindrefuses").await;
+        let rig = new(&stack, "rewindrefuses").await;
         let process = Process::start(rig.directory());
         all_committed(&rig).await;
         let before = committed(&rig, "redis").await;
@@ -327,8 +337,9 @@ fn what_would_lose_records_or_lies_beyond_the_log_or_belongs_to_others_is_refuse
 
 #[test]
 fn forward_of_what_is_committed_is_refused_while_records_wait() {
+    let stack = stack::plain(&["kafka", "elasticsearch", "redis"]);
     rig::system(async {
-        let rig = new("rewindforward").await;
+        let rig = new(&stack, "rewindforward").await;
         let mut process = Process::start(rig.directory());
         all_committed(&rig).await;
         process.terminate().await;
