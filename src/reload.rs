@@ -334,3 +334,38 @@ impl Reloaded {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[actix::test]
+    async fn of_those_that_ask_while_one_goes_on_one_waits_and_the_next_is_refused() {
+        let (to, mut requests) = mpsc::channel(WAITING);
+        let handle = Handle(to);
+        let ask = |who: &str| {
+            let (handle, who) = (handle.clone(), who.to_owned());
+            actix::spawn(async move { handle.reload(who).await })
+        };
+        let first = ask("first");
+        // It goes on from here.
+        let going = requests.recv().await.unwrap();
+        let second = ask("second");
+        while requests.len() < WAITING {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(ask("third").await.unwrap(), Err(NotReloaded::Busy));
+        let done = Reloaded {
+            branches: Vec::new(),
+            settings: Vec::new(),
+            needs_restart: Vec::new(),
+        };
+        going.answer.send(Ok(done.clone())).unwrap();
+        assert_eq!(first.await.unwrap(), Ok(done));
+        assert_eq!(requests.recv().await.unwrap().who, "second");
+        // Whoever waits while the process ends hears so.
+        assert_eq!(second.await.unwrap(), Err(NotReloaded::Ending));
+        drop(requests);
+        assert_eq!(ask("fourth").await.unwrap(), Err(NotReloaded::Ending));
+    }
+}

@@ -25,9 +25,7 @@ pub enum NotRewound {
     #[error("{0}")]
     Unavailable(#[from] ProbeError),
     /// Nobody said what became of it.
-    #[error(
-        "{0} did not say within {PATIENCE:?} what became of it: look at its offsets, and plan again"
-    )]
+    #[error("{0} did not say within {wait:?} what became of it: look at its offsets, and plan again", wait = PATIENCE)]
     Unknown(String),
 }
 

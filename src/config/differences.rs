@@ -248,3 +248,44 @@ fn log(a: &LogSettings, b: &LogSettings, to: &mut Names) {
         filter = "log.filter",
     });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{LoadOptions, load_settings};
+    use super::*;
+
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        let options = LoadOptions {
+            directory: std::env::temp_dir(),
+            variables: variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..LoadOptions::default()
+        };
+        load_settings(&options).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    #[test]
+    fn what_differs_is_named_and_what_is_written_otherwise_is_not() {
+        let plain = settings(&[]);
+        assert!(plain.differences(&plain).is_empty());
+        // Its default.
+        let same = settings(&[("TWOLANE_SHUTDOWN", "20s")]);
+        assert!(plain.differences(&same).is_empty());
+        let other = settings(&[
+            ("TWOLANE_SHUTDOWN", "30s"),
+            ("TWOLANE_KAFKA_QUEUE_BYTES", "32MiB"),
+            ("TWOLANE_REDIS_PASSWORD", "hunter2-hunter2"),
+            ("TWOLANE_GATEWAY_LISTEN", "127.0.0.1:9466"),
+        ]);
+        let names = [
+            "shutdown",
+            "kafka.queue_bytes",
+            "redis.password",
+            "gateway.listen",
+        ];
+        assert_eq!(plain.differences(&other), names);
+        assert_eq!(other.differences(&plain), names);
+    }
+}

@@ -166,7 +166,7 @@ impl Lane {
             .count();
         let mut leaving: FuturesUnordered<_> = going
             .into_iter()
-            .map(|branch| async {
+            .map(|branch| async move {
                 let name = branch.branch.name.clone();
                 branch.stop().await;
                 name

@@ -82,7 +82,7 @@ async fn untouched(process: &Process, pipeline: &str) -> Untouched {
     let said = process.said();
     let assignments = said
         .lines()
-        .filter(|line| line.contains(&format!("{pipeline}.")))
+        .filter(|line| line.contains(&format!("\"{pipeline}.")))
         .filter(|line| line.contains("assigned") || line.contains("revoked"));
     Untouched {
         actors,
