@@ -24,9 +24,16 @@ use crate::config::{
 use crate::lane::{BranchChange, Kind, Lane, Plan};
 use crate::ops::logging::Filter;
 use crate::produce::EventTopic;
+use crate::produce::http::Door;
 
 /// The settings that a running process takes over.
-pub const TAKEN_OVER: [&str; 3] = ["topics_dir", "pipelines_dir", "log.filter"];
+pub const TAKEN_OVER: [&str; 5] = [
+    "topics_dir",
+    "pipelines_dir",
+    "log.filter",
+    "ingest.keys_file",
+    "ingest.rate, ingest.burst",
+];
 
 /// Requests that may wait while a reload goes on.
 const WAITING: usize = 1;
@@ -80,6 +87,7 @@ pub struct Reloader {
     /// The topics that the ingest serves, where it runs.
     ingest: Option<Vec<Arc<TopicSpec>>>,
     filter: Filter,
+    door: Option<Door>,
     requests: mpsc::Receiver<Request>,
 }
 
@@ -156,9 +164,15 @@ impl Reloader {
             live: beside.live,
             ingest: beside.ingest,
             filter,
+            door: None,
             requests,
         };
         (reloader, Handle(to))
+    }
+
+    /// The ingest runs, and takes over who may send.
+    pub fn ingest_started(&mut self, door: &Door) {
+        self.door = Some(door.clone());
     }
 
     /// Reloads `lane` whenever that is asked for or `hangup` (SIGHUP) comes; never returns. `shown` is told of the
@@ -252,6 +266,12 @@ impl Reloader {
             // It was checked when it was read.
             tracing::error!("{why}");
             taken.retain(|name| *name != "log.filter");
+        }
+        taken.retain(|name| !name.starts_with("ingest.") || self.door.is_some());
+        if let (Some(door), Some(ingest)) = (&self.door, &read.ingest)
+            && taken.iter().any(|name| name.starts_with("ingest."))
+        {
+            door.take_over(ingest);
         }
         self.current = read.clone();
         taken

@@ -119,7 +119,7 @@ async fn until_stopped(
     settings: Arc<Settings>,
     pipelines: Vec<Arc<PipelineSpec>>,
     beside: Beside,
-    (reloader, reloads): (Reloader, reload::Handle),
+    (mut reloader, reloads): (Reloader, reload::Handle),
     chaos: bool,
 ) -> anyhow::Result<ExitCode> {
     // First of all, since without it a SIGHUP would end the process.
@@ -166,6 +166,7 @@ async fn until_stopped(
     };
     if let Some(ingest) = &ingest {
         lanes.ingest_started(Arc::clone(ingest.stats()));
+        reloader.ingest_started(ingest.door());
     }
     if let Some(live) = &live {
         let parts = ops::LiveParts::new(live);

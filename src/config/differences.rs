@@ -277,13 +277,13 @@ mod tests {
             ("TWOLANE_SHUTDOWN", "30s"),
             ("TWOLANE_KAFKA_QUEUE_BYTES", "32MiB"),
             ("TWOLANE_REDIS_PASSWORD", "hunter2-hunter2"),
-            ("TWOLANE_GATEWAY_LISTEN", "127.0.0.1:9466"),
+            ("TWOLANE_SCHEMA_REGISTRY_URL", "http://127.0.0.1:8081"),
         ]);
         let names = [
             "shutdown",
             "kafka.queue_bytes",
             "redis.password",
-            "gateway.listen",
+            "schema_registry.url",
         ];
         assert_eq!(plain.differences(&other), names);
         assert_eq!(other.differences(&plain), names);
