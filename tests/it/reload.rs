@@ -257,8 +257,9 @@ async fn a_bad_file_changes_nothing_and_every_problem_is_told_with_its_place() {
     }
     assert_eq!(running.branches().await, ["p.redis", "q.redis"]);
     let said = running.said();
+    let did = said.replace("not reloaded", "");
     assert!(
-        !said.contains("draining") && !said.contains("reloaded"),
+        !did.contains("reloaded") && !did.contains("draining"),
         "{said}"
     );
     // Once they are right, all of it.
@@ -284,20 +285,20 @@ async fn a_sighup_reloads_and_does_not_end_the_process() {
 #[actix_web::test]
 async fn settings_that_need_a_restart_are_named_each_time_and_the_others_are_taken_over() {
     let running = Running::start(&[], &token()).await;
-    let more = "session_timeout = \"12s\"\nusername = \"somebody-secret\"";
+    let more = "session_timeout = \"12s\"\nproperties = { \"client.rack\" = \"a-secret-rack\" }";
     let changed = settings(&running.admin, more, &token()) + "[log]\nfilter = \"debug\"\n";
     running.write("twolane.toml", &changed);
     for round in 0..2 {
         let output = running.reload(&[]);
         let said = text(&output);
         assert_eq!(output.status.code(), Some(0), "{said}");
-        for name in ["kafka.session_timeout", "kafka.username"] {
+        for name in ["kafka.session_timeout", "kafka.properties"] {
             assert!(
                 said.contains(&format!("needs a restart: {name} ")),
                 "{said}"
             );
         }
-        assert!(!said.contains("somebody-secret"), "{said}");
+        assert!(!said.contains("a-secret-rack"), "{said}");
         assert!(line(&said, "p.redis").contains("unchanged"), "{said}");
         // Taken over once.
         assert_eq!(
@@ -308,7 +309,7 @@ async fn settings_that_need_a_restart_are_named_each_time_and_the_others_are_tak
     }
     let said = running.said();
     assert!(
-        said.contains("DEBUG") && !said.contains("somebody-secret"),
+        said.contains("DEBUG") && !said.contains("a-secret-rack"),
         "{said}"
     );
 }
