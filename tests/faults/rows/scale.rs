@@ -9,9 +9,9 @@ use super::super::table::Row;
 
 /// Between two looks at the processes: how exact the pauses are.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long a partition may stand still when a member comes or goes, on a machine that does other things: three times what
-/// was measured on one that was as busy.
-const PAUSE: Duration = Duration::from_secs(15);
+/// How long a partition may stand still when a member comes or goes: twice the longest that was measured (14.7 s), on two
+/// cores with a load average of 80.
+const PAUSE: Duration = Duration::from_secs(30);
 /// How long a process that is asked to end may take to hand over, until every partition moves again.
 const HANDOVER: Duration = Duration::from_secs(15);
 /// How long each number of processes is looked at once it has settled.
@@ -154,7 +154,6 @@ async fn one_three_one(start: &Start<'_>, fault: &str, protocol: &str) -> Row {
     case.warm(start).await;
     case.while_loaded(async {
         let mut pauses = Pauses::default();
-        case.strikes().await;
         let steady = settles(&case, &processes, &mut pauses, partitions).await;
         judge(&case, "one process", steady);
         for count in 2..=3 {
@@ -201,6 +200,9 @@ async fn one_three_one(start: &Start<'_>, fault: &str, protocol: &str) -> Row {
     })
     .await;
     case.settles().await;
+    case.note(
+        "duplicates are not counted: processes that ended took their counts along".to_owned(),
+    );
     for process in processes {
         case.rest_process(process).await;
     }
