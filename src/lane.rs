@@ -4,6 +4,12 @@
 //! made anew as a whole; the others go on and do not notice. Only a branch that failed so more than
 //! [`SupervisorSpec::max_restarts`] times within ten minutes ends the process, with its reason and after the others
 //! have drained: nothing inside can help it any more, and whoever runs the process is to hear of it.
+//!
+//! Branches come and go while it runs: [`Lane::plan`] says which would, and [`Lane::change`] does it.
+
+mod change;
+
+pub use change::{BranchChange, Kind, Plan};
 
 use std::sync::Arc;
 
@@ -15,6 +21,8 @@ use crate::supervise::{Strategy, Supervisor, SupervisorSpec, Tree};
 /// Branches at work.
 pub struct Lane {
     branches: Vec<RunningBranch>,
+    /// Branches that are on their way out, and still to be seen.
+    leaving: Vec<Arc<Branch>>,
     supervisor: Supervisor,
     tree: Arc<Tree>,
 }
@@ -41,6 +49,7 @@ impl Lane {
         };
         let mut lane = Self {
             branches: Vec::new(),
+            leaving: Vec::new(),
             supervisor: Supervisor::start(&tree, spec),
             tree,
         };
@@ -58,12 +67,10 @@ impl Lane {
         Ok(lane)
     }
 
-    /// The branches, in the order of the pipelines and their sinks.
+    /// The branches, in the order of the pipelines and their sinks; behind them those that are leaving.
     pub fn branches(&self) -> Vec<Arc<Branch>> {
-        self.branches
-            .iter()
-            .map(|b| Arc::clone(&b.branch))
-            .collect()
+        let running = self.branches.iter().map(|b| &b.branch);
+        running.chain(&self.leaving).map(Arc::clone).collect()
     }
 
     /// Their actors.

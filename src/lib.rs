@@ -30,6 +30,7 @@ pub mod gateway;
 
 pub mod branch;
 pub mod lane;
+pub mod reload;
 pub mod retry;
 pub mod supervise;
 

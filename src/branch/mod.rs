@@ -4,14 +4,16 @@
 mod behind;
 mod control;
 mod motion;
+mod rewind;
 mod sample;
 mod start;
 mod stats;
 
 pub use control::{Control, Judge, Pause, Pausing, REJECTIONS, State, WINDOW};
 pub use motion::Turn;
+pub use rewind::{NotRewound, rewind};
 pub use sample::Sample;
-pub use start::{RunningBranch, start, start_with};
+pub use start::{Prepared, RunningBranch, start, start_with};
 pub use stats::{Histogram, PartitionStats, Stats};
 
 use std::sync::Arc;

@@ -43,19 +43,23 @@ pub struct RunningBranch {
     threads: Vec<Thread>,
 }
 
+/// A branch that could be made, and does not run yet: nothing that may be refused is left to be done.
+pub struct Prepared {
+    branch: Arc<Branch>,
+    threads: Vec<Thread>,
+}
+
 /// Starts the branch of one sink, as a child of `parent`.
 ///
 /// # Errors
-/// [`SinkError::Refused`] where the specs make no branch. Servers that are away do not count: they are waited
-/// for.
+/// As [`Prepared::new`].
 pub fn start(
     settings: &Arc<Settings>,
     pipeline: &Arc<PipelineSpec>,
     spec: &SinkSpec,
     parent: impl Into<Supervisor>,
 ) -> Result<RunningBranch, SinkError> {
-    let hub = registry::hub(settings, pipeline, spec)?;
-    start_with(hub, settings, pipeline, spec, parent)
+    Ok(Prepared::new(settings, pipeline, spec)?.start(parent))
 }
 
 /// As [`start`], with a hub of the caller's own for the spec's sink.
@@ -69,40 +73,83 @@ pub fn start_with(
     spec: &SinkSpec,
     parent: impl Into<Supervisor>,
 ) -> Result<RunningBranch, SinkError> {
-    let name = format!("{}.{}", pipeline.name, spec.name);
-    let refused = |e: rdkafka::error::KafkaError| {
-        SinkError::Refused(format!("the settings under [kafka] make no client: {e}"))
-    };
-    let topic = &pipeline.topic;
-    let registry = registry_of(settings, topic)?;
-    let branch = Arc::new(Branch {
-        registry,
-        schemas: Arc::default(),
-        ledger: Arc::new(Ledger::default()),
-        budget: Budget::new(spec.buffer_bytes, CHUNKS),
-        dead: DeadLetters::new(&settings.kafka, &topic.name, &pipeline.name, &spec.name)
-            .map_err(refused)?,
-        probe: Probe::new(&settings.kafka, Arc::clone(topic), &name).map_err(refused)?,
-        server: registry::server(settings, spec),
-        kafka: retry::kafka(&settings.kafka),
-        commands: Commands::default(),
-        pollers: Pollers::default(),
-        control: Control::default(),
-        stats: Stats::default(),
-        pipeline: Arc::clone(pipeline),
-        spec: spec.clone(),
-        settings: Arc::clone(settings),
-        hub,
-        name,
-    });
-    // Made once here, so that a spec that makes none is refused before anything runs.
-    registry::projection(pipeline, spec)?;
-    let thread = || {
-        Thread::start().map_err(|e| SinkError::Refused(format!("no thread can be started: {e}")))
-    };
-    let threads = (0..=spec.workers)
-        .map(|_| thread())
-        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Prepared::with(hub, settings, pipeline, spec)?.start(parent))
+}
+
+// === impl Prepared ===
+
+impl Prepared {
+    /// The branch of one sink: its clients and threads, of which none has done anything yet.
+    ///
+    /// # Errors
+    /// [`SinkError::Refused`] where the specs make no branch. Servers that are away do not count: they are waited
+    /// for.
+    pub fn new(
+        settings: &Arc<Settings>,
+        pipeline: &Arc<PipelineSpec>,
+        spec: &SinkSpec,
+    ) -> Result<Self, SinkError> {
+        let hub = registry::hub(settings, pipeline, spec)?;
+        Self::with(hub, settings, pipeline, spec)
+    }
+
+    fn with(
+        hub: Arc<dyn SinkHub>,
+        settings: &Arc<Settings>,
+        pipeline: &Arc<PipelineSpec>,
+        spec: &SinkSpec,
+    ) -> Result<Self, SinkError> {
+        let name = format!("{}.{}", pipeline.name, spec.name);
+        let refused = |e: rdkafka::error::KafkaError| {
+            SinkError::Refused(format!("the settings under [kafka] make no client: {e}"))
+        };
+        let topic = &pipeline.topic;
+        let registry = registry_of(settings, topic)?;
+        let branch = Arc::new(Branch {
+            registry,
+            schemas: Arc::default(),
+            ledger: Arc::new(Ledger::default()),
+            budget: Budget::new(spec.buffer_bytes, CHUNKS),
+            dead: DeadLetters::new(&settings.kafka, &topic.name, &pipeline.name, &spec.name)
+                .map_err(refused)?,
+            probe: Probe::new(&settings.kafka, Arc::clone(topic), &name).map_err(refused)?,
+            server: registry::server(settings, spec),
+            kafka: retry::kafka(&settings.kafka),
+            commands: Commands::default(),
+            pollers: Pollers::default(),
+            control: Control::default(),
+            stats: Stats::default(),
+            pipeline: Arc::clone(pipeline),
+            spec: spec.clone(),
+            settings: Arc::clone(settings),
+            hub,
+            name,
+        });
+        // Made once here, so that a spec that makes none is refused before anything runs.
+        registry::projection(pipeline, spec)?;
+        let thread = || {
+            Thread::start()
+                .map_err(|e| SinkError::Refused(format!("no thread can be started: {e}")))
+        };
+        let threads = (0..=spec.workers)
+            .map(|_| thread())
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self { branch, threads })
+    }
+
+    /// What its actors will share.
+    pub fn branch(&self) -> &Arc<Branch> {
+        &self.branch
+    }
+
+    /// Starts it, as a child of `parent`.
+    pub fn start(self, parent: impl Into<Supervisor>) -> RunningBranch {
+        run(self.branch, self.threads, parent.into())
+    }
+}
+
+fn run(branch: Arc<Branch>, threads: Vec<Thread>, parent: Supervisor) -> RunningBranch {
+    let (pipeline, settings) = (Arc::clone(&branch.pipeline), Arc::clone(&branch.settings));
     let supervisor = Supervisor::start(
         parent,
         SupervisorSpec {
@@ -121,7 +168,7 @@ pub fn start_with(
         ..ChildSpec::default()
     };
     let mut workers = Vec::new();
-    for (n, thread) in threads.iter().take(spec.workers).enumerate() {
+    for (n, thread) in threads.iter().take(branch.spec.workers).enumerate() {
         let branch = Arc::clone(&branch);
         let abandoned = Arc::clone(&abandoned);
         let made = move |i: &Incarnation| {
@@ -165,11 +212,11 @@ pub fn start_with(
         };
         supervise::start(thread, &supervisor, spec, made);
     }
-    Ok(RunningBranch {
+    RunningBranch {
         branch,
         supervisor,
         threads,
-    })
+    }
 }
 
 /// A client of the schema registry; none where the settings name none and the topic's format can do without.

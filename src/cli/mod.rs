@@ -9,6 +9,8 @@ mod dead;
 pub mod demo;
 mod produce;
 mod reference;
+mod reload;
+mod rewind;
 mod run;
 mod status;
 mod token;
@@ -73,6 +75,10 @@ enum Command {
     Resume(status::Branch),
     /// Make an actor of a running process anew
     Restart(status::Actor),
+    /// Have a running process read its files again: what means something else is made anew, the rest does not notice
+    Reload(status::Args),
+    /// Read records of a pipeline again, after showing what that means
+    Rewind(rewind::Args),
     /// Print a token for the live lane, for development
     Token(token::Args),
     /// Measure the lane beside what its servers can take, on this machine
@@ -103,6 +109,8 @@ pub fn main() -> ExitCode {
         Command::Pause(args) => status::pause(&args, &options),
         Command::Resume(args) => status::resume(&args, &options),
         Command::Restart(args) => status::restart(&args, &options),
+        Command::Reload(args) => reload::run(&args, &options),
+        Command::Rewind(args) => rewind::run(&args, &options),
         Command::Token(args) => token::run(&args, &options),
         Command::Bench(args) => bench::run(&args),
         Command::Reference(args) => reference::run(&args),

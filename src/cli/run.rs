@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{WRONG_INPUT, WrongInput};
 use crate::config::{
@@ -14,6 +15,7 @@ use crate::lane::Lane;
 use crate::live::{self, start::Live};
 use crate::ops;
 use crate::produce::http::{self as ingest, Ingest};
+use crate::reload::{self, Pipelines, Reloader};
 use crate::supervise::Tree;
 
 /// Arguments of `run`.
@@ -35,7 +37,7 @@ struct Beside {
     ingest: Option<(IngestSettings, Vec<Arc<TopicSpec>>)>,
 }
 
-/// Runs until SIGINT or SIGTERM, then drains and commits; or until a supervisor gives up, which is a failure.
+/// Runs until SIGINT or SIGTERM, and reads its files again on SIGHUP; then drains and commits; or until a supervisor gives up, which is a failure.
 pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode> {
     let config = config::load(options).map_err(WrongInput)?;
     let asked = |name: &str| args.pipelines.iter().any(|asked| asked == name);
@@ -73,12 +75,12 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
         }
         Some(_) | None => None,
     };
-    let pipelines: Vec<Arc<PipelineSpec>> = if named.is_empty() && !all {
-        Vec::new()
+    let named = if all {
+        Pipelines::All
     } else {
-        let selected = config.select(&named).map_err(|why| anyhow!(why))?;
-        selected.into_iter().cloned().map(Arc::new).collect()
+        Pipelines::Named(named)
     };
+    let pipelines = named.of(&config).map_err(|why| anyhow!(why))?;
     let ingest = ingest.map(|settings| (settings, config.topics));
     let shown = config::shown_settings(options).map_err(WrongInput)?;
     let settings = Arc::new(config.settings);
@@ -92,14 +94,25 @@ pub(super) fn run(args: &Args, options: &LoadOptions) -> anyhow::Result<ExitCode
             return Ok(ExitCode::from(WRONG_INPUT));
         }
     }
-    ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
+    let filter = ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
     let beside = Beside {
         live,
         gateway,
         ingest,
     };
+    let (reloader, reloads) = Reloader::new(
+        options.clone(),
+        named,
+        &settings,
+        reload::Beside {
+            live: beside.live.clone(),
+            ingest: beside.ingest.as_ref().map(|(_, topics)| topics.clone()),
+        },
+        filter,
+    );
+    let reloads = (reloader, reloads);
     actix::System::new().block_on(until_stopped(
-        settings, pipelines, beside, shown, args.chaos,
+        settings, pipelines, beside, shown, reloads, args.chaos,
     ))
 }
 
@@ -108,8 +121,11 @@ async fn until_stopped(
     pipelines: Vec<Arc<PipelineSpec>>,
     beside: Beside,
     shown: Vec<ShownSetting>,
+    (mut reloader, reloads): (Reloader, reload::Handle),
     chaos: bool,
 ) -> anyhow::Result<ExitCode> {
+    // First of all, since without it a SIGHUP would end the process.
+    let hangup = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let tree = Arc::new(if chaos {
         Tree::with_chaos()
     } else {
@@ -118,7 +134,7 @@ async fn until_stopped(
     let lanes = ops::Lanes::new(Arc::clone(&tree));
     let admin =
         ops::admin::serve(&settings, Arc::clone(&lanes) as _, shown).map_err(|why| anyhow!(why))?;
-    let lane = match Lane::start(&settings, &pipelines, Arc::clone(&tree)).await {
+    let mut lane = match Lane::start(&settings, &pipelines, Arc::clone(&tree)).await {
         Ok(lane) => lane,
         Err(why) => {
             admin.stop().await;
@@ -152,6 +168,7 @@ async fn until_stopped(
     };
     if let Some(ingest) = &ingest {
         lanes.ingest_started(Arc::clone(ingest.stats()));
+        reloader.ingest_started(ingest.door());
     }
     if let Some(live) = &live {
         let parts = ops::LiveParts::new(live);
@@ -179,12 +196,14 @@ async fn until_stopped(
         lanes.gateway_started(gateway.status());
     }
     lanes.started(lane.branches());
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-        .context("listening for SIGTERM")?;
+    lanes.reloads(reloads);
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let failed = tokio::select! {
         _ = tokio::signal::ctrl_c() => None,
         _ = terminate.recv() => None,
-        reason = lane.tree().escalated() => Some(reason),
+        reason = tree.escalated() => Some(reason),
+        // It does not end by itself; one that is under way is given up, and what it began is stopped with the rest.
+        () = reloader.run(&mut lane, hangup, |branches| lanes.started(branches)) => None,
     };
     tracing::info!("draining for at most {:?}", settings.shutdown);
     let live = async {

@@ -3,6 +3,7 @@
 
 mod column;
 mod column_parse;
+mod differences;
 mod live;
 mod load;
 mod pipeline;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::TopicSpec;
 
 /// One pipeline.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PipelineSpec {
     /// The file's name without `.toml`.
     pub name: String,
@@ -25,7 +25,7 @@ pub struct PipelineSpec {
 }
 
 /// How a row becomes a document. Columns are named as the table names them.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DocumentSpec {
     /// Column → field name.
     pub rename: BTreeMap<String, String>,
@@ -59,7 +59,7 @@ pub enum Mask {
 }
 
 /// One sink of a pipeline.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SinkSpec {
     /// The branch's name within the pipeline; the sink's type unless given.
     pub name: String,
@@ -86,7 +86,7 @@ pub struct SinkSpec {
 }
 
 /// The sinks there are.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum SinkKind {
     /// An index behind an alias.
     Elasticsearch(ElasticsearchSpec),
@@ -95,7 +95,7 @@ pub enum SinkKind {
 }
 
 /// An Elasticsearch sink.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ElasticsearchSpec {
     /// The alias that readers use; the index behind it is `<alias>-v1`.
     pub index: String,
@@ -104,7 +104,7 @@ pub struct ElasticsearchSpec {
 }
 
 /// A Redis sink.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RedisSpec {
     /// The key's template, such as `profile:{id}`.
     pub key: String,
@@ -134,7 +134,7 @@ pub enum Deletes {
 }
 
 /// How a pipeline's actors are restarted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SuperviseSpec {
     /// Restarts allowed within [`SuperviseSpec::within`]; one more escalates.
     pub max_restarts: u32,

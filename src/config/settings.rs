@@ -160,7 +160,7 @@ pub struct IngestSettings {
 }
 
 /// Someone who may send events.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestClient {
     /// As it is named in logs.
     pub name: String,

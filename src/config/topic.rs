@@ -7,7 +7,7 @@ use super::{ColumnType, Zone};
 use crate::event::Epoch;
 
 /// One topic.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TopicSpec {
     /// The Kafka topic's name.
     pub name: String,
@@ -52,7 +52,7 @@ pub enum Format {
 
 /// What a topic's spec says of its records beyond their format: how the capture tool is configured, and what
 /// becomes of what is no row.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reading {
     /// Debezium's `decimal.handling.mode`, where the record brings no schema.
     pub decimals: Option<DecimalMode>,

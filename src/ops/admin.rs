@@ -20,6 +20,8 @@
 //! | `POST /pipelines/{pipeline}/{sink}/pause` | with the token: 200; 404 for no such branch; 409 where it is paused or halted |
 //! | `POST /pipelines/{pipeline}/{sink}/resume` | with the token: 200; 404; 409 where it is neither halted nor paused |
 //! | `POST /actors/{id}/restart` | with the token: 202; 404 for no such child; 409 where it has ended |
+//! | `POST /reload` | with the token: 200 with what became of each branch, once those that leave have; 422 with each problem, and nothing has changed; 409 while others wait |
+//! | `POST /pipelines/{pipeline}/{sink}/rewind` | with the token: 200 once the offsets are committed; 409 where it is refused |
 //! | `GET /audit` | with the token: the last actions, the newest first |
 //! | `GET /chaos`, `POST /chaos`, `DELETE /chaos` | with the token, and `--chaos`: failures on demand |
 //!
@@ -36,6 +38,7 @@ mod chaos;
 mod dead;
 mod page;
 mod permit;
+mod steer;
 
 use std::fmt;
 use std::io::ErrorKind;

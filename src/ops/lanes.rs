@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
@@ -18,13 +18,14 @@ use crate::branch::{Branch, Histogram, PartitionStats, Pausing, State, now_ms};
 use crate::config::{PipelineSpec, SinkKind};
 use crate::gateway::start::GatewayStatus;
 use crate::produce::http as ingest;
-use crate::runbook;
 use crate::supervise::{Asked, Chaos, ChildState, ChildStatus, Node, Strategy, Tree};
+use crate::{reload, runbook};
 
 /// What runs in this process. The branches come later than the admin address, so that an address in use is
 /// known before anything is consumed.
 pub struct Lanes {
-    branches: OnceLock<Vec<Arc<Branch>>>,
+    branches: RwLock<Option<Vec<Arc<Branch>>>>,
+    reloads: OnceLock<reload::Handle>,
     live: OnceLock<LiveParts>,
     gateway: OnceLock<GatewayStatus>,
     ingest: OnceLock<Arc<ingest::Stats>>,
@@ -39,7 +40,8 @@ impl Lanes {
     /// Nothing started yet.
     pub fn new(tree: Arc<Tree>) -> Arc<Self> {
         Arc::new(Self {
-            branches: OnceLock::new(),
+            branches: RwLock::default(),
+            reloads: OnceLock::new(),
             live: OnceLock::new(),
             gateway: OnceLock::new(),
             ingest: OnceLock::new(),
@@ -49,9 +51,23 @@ impl Lanes {
         })
     }
 
-    /// Every branch of this process has been started. Only the first call counts.
+    /// Every branch of this process has been started, or others run from now on.
     pub fn started(&self, branches: Vec<Arc<Branch>>) {
-        self.branches.get_or_init(|| branches);
+        let mut all = self
+            .branches
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *all = Some(branches);
+    }
+
+    /// This process can be reloaded. Only the first call counts.
+    pub fn reloads(&self, handle: reload::Handle) {
+        self.reloads.get_or_init(|| handle);
+    }
+
+    fn now(&self) -> Option<Vec<Arc<Branch>>> {
+        let all = self.branches.read().unwrap_or_else(PoisonError::into_inner);
+        all.clone()
     }
 
     /// The live lane of this process has been started. Only the first call counts.
@@ -70,16 +86,9 @@ impl Lanes {
     }
 }
 
-impl Lanes {
-    fn branch(&self, pipeline: &str, sink: &str) -> Option<&Arc<Branch>> {
-        let mut all = self.branches.get().into_iter().flatten();
-        all.find(|b| b.pipeline.name == pipeline && b.spec.name == sink)
-    }
-}
-
 impl Subject for Lanes {
     fn branches(&self) -> Option<Vec<BranchView>> {
-        Some(self.branches.get()?.iter().map(|b| (&**b).into()).collect())
+        Some(self.now()?.iter().map(|b| (&**b).into()).collect())
     }
 
     fn live(&self) -> Option<LiveView> {
@@ -128,7 +137,7 @@ impl Subject for Lanes {
 
     fn pipelines(&self) -> Vec<Arc<PipelineSpec>> {
         let mut all: Vec<Arc<PipelineSpec>> = Vec::new();
-        for branch in self.branches.get().into_iter().flatten() {
+        for branch in self.now().unwrap_or_default() {
             if !all.iter().any(|p| p.name == branch.pipeline.name) {
                 all.push(Arc::clone(&branch.pipeline));
             }
@@ -137,13 +146,22 @@ impl Subject for Lanes {
     }
 
     fn groups(&self) -> BoxFuture<'_, Vec<GroupView>> {
-        let branches = self.branches.get().cloned().unwrap_or_default();
+        let branches = self.now().unwrap_or_default();
         Box::pin(async move { self.groups.of(&branches).await })
     }
 
     fn pause(&self, pipeline: &str, sink: &str, who: &str) -> Option<Pausing> {
         let branch = self.branch(pipeline, sink)?;
         Some(branch.control.pause(who))
+    }
+
+    fn reloads(&self) -> Option<reload::Handle> {
+        self.reloads.get().cloned()
+    }
+
+    fn branch(&self, pipeline: &str, sink: &str) -> Option<Arc<Branch>> {
+        let mut all = self.now()?.into_iter();
+        all.find(|b| b.pipeline.name == pipeline && b.spec.name == sink)
     }
 
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed {

@@ -9,6 +9,7 @@ use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::config::{LogFormat, LogSettings};
@@ -18,24 +19,47 @@ use crate::config::{LogFormat, LogSettings};
 /// several times a second as long as a broker is away.
 const QUIET: &str = "rdkafka::client=off,actix_server=error";
 
+/// The filter of this process's logs, to be set to another one.
+pub struct Filter(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send + Sync>);
+
 /// Sends this process's logs, those of its libraries included, to stderr. Once a process.
 ///
 /// # Errors
 /// One sentence where `log.filter` is no filter, or where logs already go somewhere.
-pub fn init(settings: &LogSettings) -> Result<(), String> {
+pub fn init(settings: &LogSettings) -> Result<Filter, String> {
     // As https://no-color.org asks: set and not empty.
     let plain = std::env::var_os("NO_COLOR").is_some_and(|v| !v.is_empty());
     let colour = !plain && std::io::stderr().is_terminal();
-    subscriber(settings, std::io::stderr, colour)?
+    let (subscriber, filter) = subscriber(settings, std::io::stderr, colour)?;
+    subscriber
         .try_init()
-        .map_err(|e| format!("logs cannot be set up twice in one process: {e}"))
+        .map_err(|e| format!("logs cannot be set up twice in one process: {e}"))?;
+    Ok(filter)
+}
+
+// === impl Filter ===
+
+impl Filter {
+    /// From now on `log.filter` is this.
+    ///
+    /// # Errors
+    /// One sentence where it is no filter; then the one before holds.
+    pub fn set(&self, given: &str) -> Result<(), String> {
+        (self.0)(filter(given)?).map_err(|e| format!("log.filter cannot be set: {e}"))
+    }
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Filter")
+    }
 }
 
 fn subscriber<W>(
     settings: &LogSettings,
     writer: W,
     colour: bool,
-) -> Result<Box<dyn Subscriber + Send + Sync>, String>
+) -> Result<(Box<dyn Subscriber + Send + Sync>, Filter), String>
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
@@ -44,9 +68,19 @@ where
         .with_env_filter(filter)
         .with_writer(writer);
     Ok(match settings.format {
-        LogFormat::Human => Box::new(to.with_ansi(colour).finish()),
+        LogFormat::Human => {
+            let to = to.with_ansi(colour).with_filter_reloading();
+            let handle = to.reload_handle();
+            let filter = Filter(Box::new(move |filter| handle.reload(filter)));
+            (Box::new(to.finish()), filter)
+        }
         // Flat, so that `branch` and `topic` are found where `level` is.
-        LogFormat::Json => Box::new(to.json().flatten_event(true).finish()),
+        LogFormat::Json => {
+            let to = to.json().flatten_event(true).with_filter_reloading();
+            let handle = to.reload_handle();
+            let filter = Filter(Box::new(move |filter| handle.reload(filter)));
+            (Box::new(to.finish()), filter)
+        }
     })
 }
 
@@ -97,7 +131,7 @@ mod tests {
             filter: filter.into(),
         };
         let to = lines.clone();
-        let subscriber = subscriber(&settings, move || to.clone(), false).unwrap();
+        let (subscriber, _) = subscriber(&settings, move || to.clone(), false).unwrap();
         tracing::subscriber::with_default(subscriber, log);
         String::from_utf8(lines.0.lock().unwrap().clone()).unwrap()
     }
@@ -127,6 +161,31 @@ mod tests {
         assert_eq!(logged(LogFormat::Human, "error", event), "");
         let text = logged(LogFormat::Human, "twolane=debug,info", event);
         assert!(text.contains("branch=\"p.redis\"") && text.contains("below the filter"));
+    }
+
+    #[test]
+    fn another_filter_holds_from_the_moment_that_it_is_set_and_a_bad_one_changes_nothing() {
+        for format in [LogFormat::Human, LogFormat::Json] {
+            let lines = Lines::default();
+            let settings = LogSettings {
+                format,
+                filter: "warn".into(),
+            };
+            let to = lines.clone();
+            let (subscriber, filter) = subscriber(&settings, move || to.clone(), false).unwrap();
+            tracing::subscriber::with_default(subscriber, || {
+                tracing::debug!("before");
+                filter.set("debug").unwrap();
+                tracing::debug!("after");
+                filter.set("twolane=loud").unwrap_err();
+                tracing::debug!("still");
+            });
+            let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+            assert!(
+                !text.contains("before") && text.contains("after") && text.contains("still"),
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -11,9 +11,10 @@ use super::gateway::GatewayView;
 use super::groups::GroupView;
 use super::live::LiveView;
 
-use crate::branch::Pausing;
+use crate::branch::{Branch, Pausing};
 use crate::config::PipelineSpec;
 use crate::produce::http as ingest;
+use crate::reload;
 use crate::supervise::{Asked, Chaos};
 
 /// What is shown and switched: the lanes of this process, or a stand-in under test.
@@ -54,6 +55,17 @@ pub trait Subject: Send + Sync + 'static {
 
     /// Pauses a branch, for `who`; `None` for no such branch.
     fn pause(&self, pipeline: &str, sink: &str, who: &str) -> Option<Pausing>;
+
+    /// Where a reload is asked for; `None` where this process cannot be reloaded, or not yet.
+    fn reloads(&self) -> Option<reload::Handle> {
+        None
+    }
+
+    /// A branch of this process.
+    fn branch(&self, pipeline: &str, sink: &str) -> Option<Arc<Branch>> {
+        let _ = (pipeline, sink);
+        None
+    }
 
     /// Lets a halted branch start anew, and a paused one go on.
     fn resume(&self, pipeline: &str, sink: &str) -> Resumed;

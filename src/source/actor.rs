@@ -338,7 +338,7 @@ async fn consume(
         let _waiting = progress.waiting("the poller");
         tokio::select! {
             event = from_poller.recv() => match event {
-                Some(Event::Assigned(partitions)) => {
+                Some(Event::Assigned(partitions) | Event::TurnedBack(partitions)) => {
                     for partition in partitions {
                         beginning.push(begin(partition, Duration::ZERO));
                     }

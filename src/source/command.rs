@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
 use crate::event::Mark;
 
 /// What the poller is asked to do.
@@ -18,6 +20,14 @@ pub enum Command {
     Rewind(i32),
     /// Commits watermarks, each for the generation that it was read in.
     Commit(Vec<(Mark, u64)>),
+    /// Reads these partitions again from offsets below their watermarks, which become the group's committed ones. Either
+    /// all of them or none.
+    TurnBack {
+        /// Where each is to be read from.
+        marks: Vec<Mark>,
+        /// Hears when the commits stand, or in a sentence why not.
+        answer: oneshot::Sender<Result<(), String>>,
+    },
     /// Leaves the group, after draining for at most this long.
     Stop(Duration),
 }
@@ -31,6 +41,8 @@ pub enum Event {
     Revoked(Vec<i32>),
     /// A partition must be begun anew: its seek failed.
     Lost(i32),
+    /// Partitions were turned back, and wait for [`Command::Begin`].
+    TurnedBack(Vec<i32>),
     /// The thread has ended.
     Ended(Result<(), String>),
 }

@@ -321,6 +321,7 @@ impl Poller {
                 group.commit(&self.consumer, marks, CommitMode::Async);
                 Ok(())
             }
+            Command::TurnBack { marks, answer } => self.turn_back(&marks, answer),
             Command::Stop(_) => Ok(()),
         }
     }
@@ -401,7 +402,7 @@ impl Poller {
         }
     }
 
-    fn drop_held(&mut self, partition: i32) {
+    pub(super) fn drop_held(&mut self, partition: i32) {
         if self
             .held
             .as_ref()

@@ -14,7 +14,7 @@ use crate::config::{KafkaSettings, TopicSpec};
 use crate::sink::TopicIdentity;
 
 /// How long one question may take.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why Kafka gave no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -197,8 +197,13 @@ impl Probe {
         answer.map_err(|why| self.unavailable(why))
     }
 
+    /// The topic's spec.
+    pub(super) fn topic(&self) -> &Arc<TopicSpec> {
+        &self.topic
+    }
+
     /// Whether a failed question says that the topic or group is of no use, rather than away.
-    fn unavailable(&self, why: String) -> ProbeError {
+    pub(super) fn unavailable(&self, why: String) -> ProbeError {
         ProbeError::Unavailable {
             brokers: self.brokers.clone(),
             why,
@@ -206,7 +211,7 @@ impl Probe {
     }
 
     /// Runs a blocking question off the arbiter.
-    async fn ask<T: Send + 'static>(
+    pub(super) async fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&BaseConsumer) -> T + Send + 'static,
     ) -> Result<T, ProbeError> {

@@ -11,11 +11,11 @@ mod kafka;
 mod matrix;
 mod model;
 mod planted;
-mod process;
+pub mod process;
 mod proxy;
 mod redis;
 mod rows;
-mod sink;
+pub mod sink;
 mod table;
 mod watch;
 

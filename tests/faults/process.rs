@@ -99,11 +99,30 @@ impl Process {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
+    /// Its admin address.
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
     /// `/pipelines`, while it answers.
     pub async fn pipelines(&self) -> Option<Value> {
-        let request = reqwest::Client::new().get(format!("http://{}/pipelines", self.admin));
+        self.get("pipelines").await
+    }
+
+    /// What a path of its admin address answers, while it does.
+    pub async fn get(&self, path: &str) -> Option<Value> {
+        let request = reqwest::Client::new().get(format!("http://{}/{path}", self.admin));
         let answer = request.timeout(Duration::from_secs(3)).send().await.ok()?;
         answer.json().await.ok()
+    }
+
+    /// Asks for a change, with this token; the status and the answer.
+    pub async fn post(&self, path: &str, token: &str) -> (u16, Value) {
+        let request = reqwest::Client::new().post(format!("http://{}/{path}", self.admin));
+        let request = request.bearer_auth(token).timeout(patience());
+        let answer = request.send().await.expect("an answer");
+        let status = answer.status().as_u16();
+        (status, answer.json().await.expect("JSON"))
     }
 
     /// Its branches, and their records by what became of them.

@@ -25,6 +25,8 @@ mod ops;
 mod process;
 mod produce;
 mod redis_sink;
+mod reload;
+mod rewind;
 mod segments;
 mod stack;
 mod supervise;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow, bail};
 use reqwest::{StatusCode, Url};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::config::{AdminSettings, Secret};
 
@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// One admin address.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(in crate::cli) struct Client {
     http: reqwest::Client,
     base: Url,
     token: Option<Secret>,
@@ -33,7 +33,10 @@ impl Client {
     ///
     /// # Errors
     /// Where that is no address.
-    pub(super) fn new(asked: Option<&str>, settings: &AdminSettings) -> anyhow::Result<Self> {
+    pub(in crate::cli) fn new(
+        asked: Option<&str>,
+        settings: &AdminSettings,
+    ) -> anyhow::Result<Self> {
         let address = match asked {
             Some(address) => address.to_owned(),
             None => here(settings.listen).to_string(),
@@ -52,7 +55,10 @@ impl Client {
     ///
     /// # Errors
     /// Where nobody answers, or refuses.
-    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<(T, String)> {
+    pub(in crate::cli) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> anyhow::Result<(T, String)> {
         let asked = self.base.join(path)?;
         let mut request = self.http.get(asked.clone());
         // What says who did what is shown with it alone.
@@ -75,27 +81,54 @@ impl Client {
     /// # Errors
     /// Where nobody answers, or refuses.
     pub(super) async fn post(&self, path: &[&str]) -> anyhow::Result<String> {
+        let (status, text) = self.change(path, None::<&()>, PATIENCE).await?;
+        if status.is_success() {
+            Ok(text)
+        } else {
+            Err(anyhow!(
+                "{}{}: {}",
+                self.base,
+                path.join("/"),
+                sentence(&text)
+            ))
+        }
+    }
+
+    /// The same with a body, for what may take as long as `patience`; a refusal is an answer.
+    ///
+    /// # Errors
+    /// Where nobody answers.
+    pub(in crate::cli) async fn change(
+        &self,
+        path: &[&str],
+        body: Option<&impl Serialize>,
+        patience: Duration,
+    ) -> anyhow::Result<(StatusCode, String)> {
         let mut asked = self.base.clone();
         if let Ok(mut segments) = asked.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
-        let mut request = self.http.post(asked.clone());
+        let mut request = self.http.post(asked).timeout(patience);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose());
         }
         let answer = request.send().await.map_err(|why| self.nobody(&why))?;
         let status = answer.status();
         let text = answer.text().await.map_err(|why| self.nobody(&why))?;
-        if status.is_success() {
-            Ok(text)
-        } else {
-            Err(anyhow!("{asked}: {}", sentence(&text)))
-        }
+        Ok((status, text))
+    }
+
+    /// Where it is.
+    pub(in crate::cli) fn base(&self) -> &Url {
+        &self.base
     }
 
     fn nobody(&self, why: &reqwest::Error) -> anyhow::Error {
         let why = if why.is_timeout() {
-            format!("no answer within {PATIENCE:?}")
+            "no answer in time".to_owned()
         } else {
             "nobody listens there".to_owned()
         };
@@ -117,7 +150,7 @@ fn here(listen: SocketAddr) -> SocketAddr {
 }
 
 /// The sentence of a refusal.
-fn sentence(text: &str) -> String {
+pub(in crate::cli) fn sentence(text: &str) -> String {
     match serde_json::from_str::<Refused>(text) {
         Ok(refused) => refused.error,
         Err(_) => text.trim().to_owned(),

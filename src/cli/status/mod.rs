@@ -4,12 +4,12 @@
 //! Exit codes: 0 all is well; 1 it is not (not ready, halted, refused), or nobody answers.
 
 mod act;
-mod client;
+pub(super) mod client;
 mod lag;
 mod records;
 mod rooms;
-mod shapes;
-mod table;
+pub(super) mod shapes;
+pub(super) mod table;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -33,10 +33,10 @@ pub(super) use self::rooms::rooms;
 pub(super) struct Args {
     /// The admin address of the process [default: admin.listen of the settings]
     #[arg(long, value_name = "HOST:PORT")]
-    admin: Option<String>,
+    pub(super) admin: Option<String>,
     /// Print what the process answers, as JSON
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 /// A branch of a process.
@@ -171,7 +171,7 @@ fn ask(
     })
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+pub(super) fn print(text: &str) -> anyhow::Result<()> {
     let written = std::io::stdout().lock().write_all(text.as_bytes());
     written.context("cannot write the answer")
 }

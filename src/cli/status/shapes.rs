@@ -18,97 +18,97 @@ pub(super) struct Unready {
 
 /// One of `GET /pipelines`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Pipeline {
-    pub(super) topic: String,
-    pub(super) branches: Vec<Branch>,
+pub(in crate::cli) struct Pipeline {
+    pub(in crate::cli) topic: String,
+    pub(in crate::cli) branches: Vec<Branch>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Branch {
-    pub(super) group: String,
-    pub(super) state: String,
-    pub(super) reason: Option<String>,
-    pub(super) lag: Option<i64>,
-    pub(super) last_freshness_seconds: Option<f64>,
-    pub(super) freshness_seconds: Quantiles,
-    pub(super) retried: u64,
-    pub(super) records: Records,
-    pub(super) buffer: Buffer,
+pub(in crate::cli) struct Branch {
+    pub(in crate::cli) group: String,
+    pub(in crate::cli) state: String,
+    pub(in crate::cli) reason: Option<String>,
+    pub(in crate::cli) lag: Option<i64>,
+    pub(in crate::cli) last_freshness_seconds: Option<f64>,
+    pub(in crate::cli) freshness_seconds: Quantiles,
+    pub(in crate::cli) retried: u64,
+    pub(in crate::cli) records: Records,
+    pub(in crate::cli) buffer: Buffer,
     #[serde(default)]
-    pub(super) per_second: PerSecond,
-    pub(super) partitions: Vec<Partition>,
+    pub(in crate::cli) per_second: PerSecond,
+    pub(in crate::cli) partitions: Vec<Partition>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Quantiles {
-    pub(super) p99: Option<f64>,
+pub(in crate::cli) struct Quantiles {
+    pub(in crate::cli) p99: Option<f64>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Records {
-    pub(super) dead_lettered: u64,
+pub(in crate::cli) struct Records {
+    pub(in crate::cli) dead_lettered: u64,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Buffer {
-    pub(super) bytes: u64,
+pub(in crate::cli) struct Buffer {
+    pub(in crate::cli) bytes: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
-pub(super) struct PerSecond {
-    pub(super) records: Option<f64>,
+pub(in crate::cli) struct PerSecond {
+    pub(in crate::cli) records: Option<f64>,
 }
 
 /// One of `GET /groups`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Group {
-    pub(super) group: String,
-    pub(super) members: Vec<Member>,
-    pub(super) unowned: Vec<i32>,
-    pub(super) error: Option<String>,
+pub(in crate::cli) struct Group {
+    pub(in crate::cli) group: String,
+    pub(in crate::cli) members: Vec<Member>,
+    pub(in crate::cli) unowned: Vec<i32>,
+    pub(in crate::cli) error: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Member {
-    pub(super) client_id: String,
-    pub(super) host: String,
-    pub(super) partitions: Vec<i32>,
-    pub(super) this_process: bool,
+pub(in crate::cli) struct Member {
+    pub(in crate::cli) client_id: String,
+    pub(in crate::cli) host: String,
+    pub(in crate::cli) partitions: Vec<i32>,
+    pub(in crate::cli) this_process: bool,
 }
 
 /// One of `GET /settings`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Setting {
-    pub(super) path: String,
-    pub(super) value: Option<String>,
-    pub(super) origin: String,
-    pub(super) place: Option<String>,
+pub(in crate::cli) struct Setting {
+    pub(in crate::cli) path: String,
+    pub(in crate::cli) value: Option<String>,
+    pub(in crate::cli) origin: String,
+    pub(in crate::cli) place: Option<String>,
 }
 
 /// `GET /audit`.
 #[derive(Debug, Deserialize)]
-pub(super) struct Audited {
-    pub(super) entries: Vec<Entry>,
+pub(in crate::cli) struct Audited {
+    pub(in crate::cli) entries: Vec<Entry>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Entry {
-    pub(super) time: String,
-    pub(super) action: String,
-    pub(super) target: String,
-    pub(super) from: String,
-    pub(super) token: Option<String>,
-    pub(super) outcome: String,
-    pub(super) reason: Option<String>,
+pub(in crate::cli) struct Entry {
+    pub(in crate::cli) time: String,
+    pub(in crate::cli) action: String,
+    pub(in crate::cli) target: String,
+    pub(in crate::cli) from: String,
+    pub(in crate::cli) token: Option<String>,
+    pub(in crate::cli) outcome: String,
+    pub(in crate::cli) reason: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
-pub(super) struct Partition {
-    pub(super) partition: i32,
-    pub(super) end: i64,
-    pub(super) watermark: Option<i64>,
-    pub(super) committed: Option<i64>,
-    pub(super) lag: Option<i64>,
+pub(in crate::cli) struct Partition {
+    pub(in crate::cli) partition: i32,
+    pub(in crate::cli) end: i64,
+    pub(in crate::cli) watermark: Option<i64>,
+    pub(in crate::cli) committed: Option<i64>,
+    pub(in crate::cli) lag: Option<i64>,
 }
 
 /// `GET /actors`.

@@ -2,7 +2,7 @@
 
 /// A table that is being filled.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(in crate::cli) struct Table {
     rows: Vec<Vec<String>>,
 }
 
@@ -10,19 +10,19 @@ pub(super) struct Table {
 
 impl Table {
     /// With these names above the columns.
-    pub(super) fn new(names: &[&str]) -> Self {
+    pub(in crate::cli) fn new(names: &[&str]) -> Self {
         Self {
             rows: vec![names.iter().map(|&name| name.to_owned()).collect()],
         }
     }
 
     /// One more line; cells at its end may be left out.
-    pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
+    pub(in crate::cli) fn row<const N: usize>(&mut self, cells: [String; N]) {
         self.rows.push(cells.into());
     }
 
     /// All of it, a line each.
-    pub(super) fn text(&self) -> String {
+    pub(in crate::cli) fn text(&self) -> String {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or_default();
         let column = |at: usize| self.rows.iter().filter_map(move |row| row.get(at));
         let width = |at| {
@@ -61,7 +61,7 @@ fn number(cell: &str) -> bool {
 }
 
 /// A number, or that it is not known.
-pub(super) fn count(n: Option<impl ToString>) -> String {
+pub(in crate::cli) fn count(n: Option<impl ToString>) -> String {
     n.map_or("-".to_owned(), |n| n.to_string())
 }
 
@@ -84,7 +84,7 @@ pub(super) fn size(bytes: u64) -> String {
 }
 
 /// A time, or that it is not known.
-pub(super) fn seconds(seconds: Option<f64>) -> String {
+pub(in crate::cli) fn seconds(seconds: Option<f64>) -> String {
     match seconds {
         None => "-".to_owned(),
         Some(s) if s < 1.0 => format!("{:.0} ms", s * 1e3),

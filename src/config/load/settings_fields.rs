@@ -3,7 +3,7 @@
 use crate::config::read::{Field, Kind};
 
 /// Every setting.
-pub(crate) static SETTINGS: [Field; 99] = [
+pub(crate) static SETTINGS: [Field; 101] = [
     Field::new(
         "topics_dir",
         Kind::Path,

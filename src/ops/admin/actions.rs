@@ -66,7 +66,7 @@ pub(super) fn begin(
 }
 
 /// Refuses what was begun.
-fn refuse(noted: Noted, status: StatusCode, why: &str) -> HttpResponse {
+pub(super) fn refuse(noted: Noted, status: StatusCode, why: &str) -> HttpResponse {
     noted.end(Outcome::Refused, Some(why.to_owned()));
     error(status, why)
 }

@@ -6,13 +6,13 @@ use actix_web::{HttpResponse, Resource, Route, guard, web};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Shared, actions, dead, page};
+use super::{Shared, actions, dead, page, steer};
 use crate::live::lane;
 use crate::ops::metrics::CONTENT_TYPE;
 use crate::ops::view::{BranchView, ChildView};
 use crate::ops::{LiveView, ProcessView};
 
-const PATHS: [&str; 22] = [
+const PATHS: [&str; 24] = [
     "GET /",
     "GET /live",
     "GET /ready",
@@ -30,6 +30,8 @@ const PATHS: [&str; 22] = [
     "GET /process",
     "GET /audit",
     "POST /actors/{id}/restart",
+    "POST /reload",
+    "POST /pipelines/{pipeline}/{sink}/rewind",
     "GET /chaos",
     "POST /chaos",
     "DELETE /chaos",
@@ -54,6 +56,7 @@ pub(super) fn routes(config: &mut web::ServiceConfig) {
         .service(only("/process", "GET", read().to(process)))
         .configure(actions::routes)
         .configure(dead::routes)
+        .configure(steer::routes)
         .service(super::chaos::resource())
         .default_service(web::to(unknown));
 }

@@ -13,7 +13,7 @@ pub(super) struct Clients {
     begun: Instant,
 }
 
-/// One of them, by its place.
+/// One of them, by its place: of these clients alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Client(usize);
 
@@ -26,6 +26,25 @@ impl Clients {
             clients: clients.map(|client| (client, Mutex::new(0))).collect(),
             rate: Gcra::of(settings.rate),
             begun: Instant::now(),
+        }
+    }
+
+    /// Others from now on: who stays, by name, stays charged with what it has sent.
+    pub(super) fn followed_by(&self, settings: &IngestSettings) -> Self {
+        let charged = |name: &str| {
+            let same = self.clients.iter().find(|(client, _)| client.name == name);
+            let account = same.map(|(_, account)| account);
+            account.map_or(0, |a| *a.lock().unwrap_or_else(PoisonError::into_inner))
+        };
+        let clients = settings.clients.iter().cloned();
+        let clients = clients.map(|client| {
+            let account = Mutex::new(charged(&client.name));
+            (client, account)
+        });
+        Self {
+            clients: clients.collect(),
+            rate: Gcra::of(settings.rate),
+            begun: self.begun,
         }
     }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Shared;
 use super::answer::{self, Accepted, Line, Problem, Turn};
 use super::body::{self, SOON};
-use super::clients::Client;
+use super::clients::{Client, Clients};
 use super::stats::Turned;
 use crate::produce::open::NotOpen;
 use crate::produce::{EventTopic, Outgoing, Receipt, Refused};
@@ -75,8 +75,10 @@ async fn take(
     payload: Payload,
     deadline: Instant,
 ) -> Result<usize, Turn> {
-    let client = client(shared, request)?;
-    if !shared.clients.may_write(client, name) {
+    // The same to the end of the request: a client is its place among them.
+    let clients = shared.clients.now();
+    let client = client(&clients, request)?;
+    if !clients.may_write(client, name) {
         return Err(Turn::new(
             Turned::Forbidden,
             "this client may not write to this topic",
@@ -92,7 +94,7 @@ async fn take(
     let (body, _room) = body::read(shared, request, payload, deadline).await?;
     let events = body::events(kind, &body, shared.settings.max_events)?;
     let number = u32::try_from(events.len()).unwrap_or(u32::MAX);
-    shared.clients.charge(client, number).map_err(|wait| {
+    clients.charge(client, number).map_err(|wait| {
         Turn::new(
             Turned::Rate,
             "this client sends more than its rate: send it again later",
@@ -104,10 +106,10 @@ async fn take(
     send(shared, name, &encoded, deadline).await
 }
 
-fn client(shared: &Shared, request: &HttpRequest) -> Result<Client, Turn> {
+fn client(clients: &Clients, request: &HttpRequest) -> Result<Client, Turn> {
     let given = request.headers().get(header::AUTHORIZATION);
     let key = given.and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    key.and_then(|key| shared.clients.of(key)).ok_or_else(|| {
+    key.and_then(|key| clients.of(key)).ok_or_else(|| {
         Turn::new(
             Turned::Key,
             "the request carries no client's key: send Authorization: Bearer <key>",

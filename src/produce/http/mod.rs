@@ -25,7 +25,7 @@ mod topics;
 mod tests;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use actix_web::dev::ServerHandle;
@@ -67,12 +67,34 @@ pub struct Ingest {
 /// What the handlers share.
 struct Shared {
     settings: IngestSettings,
-    clients: Clients,
+    clients: Door,
     topics: Topics,
     producer: Arc<Producer>,
     /// Bytes of bodies that may be held.
     room: Semaphore,
     stats: Arc<Stats>,
+}
+
+/// Who may send, and how much, for as long as nobody says otherwise. Clones are the same one.
+#[derive(Clone)]
+pub struct Door(Arc<RwLock<Arc<Clients>>>);
+
+// === impl Door ===
+
+impl Door {
+    fn new(clients: Clients) -> Self {
+        Self(Arc::new(RwLock::new(Arc::new(clients))))
+    }
+
+    fn now(&self) -> Arc<Clients> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From the next request on, the clients and the rate of these settings; nothing else of them.
+    pub fn take_over(&self, settings: &IngestSettings) {
+        let mut clients = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *clients = Arc::new(clients.followed_by(settings));
+    }
 }
 
 // === impl Ingest ===
@@ -98,7 +120,7 @@ impl Ingest {
             .map_err(|e| format!("the settings under [kafka] make no producer: {e}"))?;
         let producer = Arc::new(producer);
         let shared = web::Data::new(Shared {
-            clients: Clients::new(ingest),
+            clients: Door::new(Clients::new(ingest)),
             topics: Topics::new(settings, specs, &producer),
             room: Semaphore::new(
                 settings
@@ -146,6 +168,11 @@ impl Ingest {
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Its clients, to be followed by others.
+    pub fn door(&self) -> &Door {
+        &self.shared.clients
     }
 
     /// What it did so far.

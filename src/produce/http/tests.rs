@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use actix_web::http::StatusCode;
 
+use super::Door;
 use super::answer::{Line, Turn};
 use super::body::{Kind, events};
 use super::clients::Clients;
@@ -43,6 +44,27 @@ fn a_key_is_one_clients_and_a_client_writes_where_it_may() {
     }
     assert!(clients.may_write(app, "anything"));
     assert!(clients.may_write(web, "b") && !clients.may_write(web, "c"));
+}
+
+#[test]
+fn clients_that_follow_have_other_keys_and_who_stays_stays_charged() {
+    let door = Door::new(Clients::new(&settings()));
+    let before = door.now();
+    let app = before.of(b"first-key").unwrap();
+    assert_eq!(before.charge_at(app, 20, 0), Ok(()));
+    let mut next = settings();
+    next.clients.reverse();
+    next.clients[1].key = Secret::new("third-key");
+    next.rate.burst = 40;
+    door.take_over(&next);
+    let after = door.now();
+    assert_eq!(after.of(b"first-key"), None);
+    let app = after.of(b"third-key").unwrap();
+    assert!(after.may_write(app, "anything"));
+    assert_eq!(after.charge_at(app, 20, 0), Ok(()));
+    assert!(after.charge_at(app, 1, 0).is_err());
+    // A request under way goes on with those that it began with.
+    assert!(before.of(b"first-key").is_some());
 }
 
 #[test]

@@ -10,7 +10,9 @@ mod network;
 mod poison;
 mod process;
 mod redis;
+mod reload;
 mod replay;
+mod scale;
 mod topic;
 
 use std::time::Duration;
@@ -73,6 +75,9 @@ pub const ROWS: &[Entry] = rows![
     "13" LANE clock::an_hour_forth_and_back,
     "14" LANE process::terminated,
     "15" SOURCE connect::killed,
+    "16" LANE reload::under_load,
+    "17a" LANE scale::one_three_one_classic,
+    "17b" LANE scale::one_three_one_kip_848,
 ];
 
 /// For how long a fault lasts that has no end of its own: longer than every delay between two attempts.
