@@ -5,11 +5,10 @@ mod chunk;
 
 pub use chunk::{Chunk, Deliver, RECORD_OVERHEAD, Spare};
 
-use std::hash::BuildHasher as _;
+use std::hash::Hasher as _;
 use std::sync::Arc;
 
 use actix::prelude::SendError;
-use hashbrown::DefaultHashBuilder;
 
 use crate::commit::{Claim, Ledger};
 use crate::source::Budget;
@@ -35,7 +34,6 @@ pub struct Router {
     open: Vec<Option<Chunk>>,
     /// The worker of the record for which room was made last.
     reserved: usize,
-    hasher: DefaultHashBuilder,
     spare: Arc<Spare>,
     ledger: Arc<Ledger>,
     budget: Arc<Budget>,
@@ -62,7 +60,6 @@ impl Router {
             open: workers.iter().map(|_| None).collect(),
             workers,
             reserved: 0,
-            hasher: DefaultHashBuilder::default(),
             // As many as the budget has room for when they are full.
             spare: Spare::new((budget.limit() / CHUNK_BYTES).max(1), CHUNK_ARENA),
             ledger,
@@ -141,9 +138,11 @@ impl Router {
     }
 
     fn worker_of(&self, key: Option<&[u8]>) -> usize {
-        let hash = self.hasher.hash_one(key.unwrap_or_default());
+        // The same in every process: a key's worker does not change with the poller.
+        let mut hasher = std::hash::DefaultHasher::new();
+        hasher.write(key.unwrap_or_default());
         let n = self.workers.len().max(1) as u64;
-        usize::try_from(hash % n).unwrap_or(0)
+        usize::try_from(hasher.finish() % n).unwrap_or(0)
     }
 }
 
