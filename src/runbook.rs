@@ -196,6 +196,7 @@ pub const SECTIONS: &[Section] = &[
         &[
             "dead letter: ",
             "the dead-letter topic does not take it",
+            "dead letters cannot be looked at: ",
             "becomes a repair (not available yet)",
             "it is not in the topic any more",
         ],
@@ -336,6 +337,32 @@ pub const SECTIONS: &[Section] = &[
         "ingest-refused",
         &["ingest: ", "the broker refuses the event"],
     ),
+    // What an operator asked for.
+    on(
+        "rewind-refused",
+        &[
+            "no partition is named",
+            "has partitions 0 to ",
+            "is not in the log, which holds ",
+            ": plan again",
+            "has members, and no process that was asked is one",
+            "was turned back before that",
+            "the group has committed nothing yet",
+            "the log begins at ",
+            "the log holds ",
+            "is forward of the committed offset",
+            "turned back by an operator",
+            "not turned back: ",
+        ],
+    ),
+    on(
+        "reload-refused",
+        &[
+            "not reloaded: ",
+            "differs from what this process runs with, and needs a restart",
+        ],
+    ),
+    on("audit-unwritable", &["the audit log"]),
     // The process.
     on(
         "settings-wrong",

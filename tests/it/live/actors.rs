@@ -108,7 +108,7 @@ fn survives(chosen: impl Fn(&str, &str, Fault) -> bool) {
         };
         futures_util::future::join(load.run(&rig), faults).await;
         rig.inbox_empty().await;
-        rig.each_once(&load.comments.borrow()).await;
+        rig.each_once(&load.comments.take()).await;
         assert_eq!(rig.messages("LIVE_DEAD").await, 0, "nothing is given up");
         worker.stop_after_failures().await;
     });
