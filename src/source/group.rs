@@ -234,6 +234,10 @@ impl ClientContext for Group {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // The end of a partition is no error, and is seen by whoever polls.
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+            return;
+        }
         tracing::warn!(branch = self.branch.name, "kafka client: {error}: {reason}");
     }
 }

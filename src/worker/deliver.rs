@@ -73,7 +73,7 @@ pub struct Delivery {
     /// Writes that have failed while their neighbours passed.
     alone: HashMap<u32, Alone>,
     reminded: Option<Instant>,
-    /// The sink's server has refused a request of it for now, or did not answer.
+    /// The sink's server has refused a whole request of it for now, or did not answer.
     pressed: bool,
     /// Writes of the last request that was answered, and how long that took.
     taken: Option<(usize, Duration)>,
@@ -185,6 +185,7 @@ impl Delivery {
                 self.unavailable(&why, true, Because::Refused).await;
             }
             Err(SinkError::Unavailable { detail, alarm }) => {
+                self.pressed = true;
                 self.unavailable(&detail, alarm, Because::Away).await;
             }
             Err(SinkError::TooLarge(detail)) => {
@@ -230,6 +231,10 @@ impl Delivery {
         let mut rejected = Vec::new();
         let mut suspicious = Vec::new();
         let mut retry: Option<Failure> = None;
+        // One document that fails says nothing of its server, and must not take the room in flight that shows it to be the
+        // only one.
+        let refused = |o: &Outcome| matches!(o, Outcome::Retry(_));
+        self.pressed |= now.len() > 1 && outcomes.iter().all(refused);
         let only = now.len() == 1 || now.iter().all(|write| self.alone.contains_key(write));
         let now_ms = now_ms();
         for (write, outcome) in now.iter().zip(outcomes) {
@@ -433,7 +438,6 @@ impl Delivery {
     }
 
     async fn unavailable(&mut self, why: &str, alarm: bool, because: Because) {
-        self.pressed = true;
         let server = Arc::clone(&self.branch.server);
         self.unavailable_of(server, why, alarm, because).await;
     }

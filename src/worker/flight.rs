@@ -1,7 +1,7 @@
 //! How many requests a worker keeps in flight: `in_flight`, and fewer while its server cannot keep up.
 //!
 //! Additive increase and multiplicative decrease (Chiu and Jain, 1989), steered by what the server says and by how long
-//! it takes. Where it refuses for now (429) or does not answer, half as many; where it takes several times as long for a
+//! it takes. Where it refuses a request for now (429) or does not answer, half as many; where it takes several times as long for a
 //! document as it did at its best, one less; with every other answer a part of one more. It never goes below one, so that
 //! work goes on and a server that has recovered is noticed.
 
