@@ -33,11 +33,14 @@ fn pause(name: &str, protocol: GroupProtocol) {
         let tree = Arc::new(Tree::default());
         let lanes = [rig.start_in(Arc::clone(&tree)).await, rig.start().await];
         let redis = lanes.each_ref().map(|lane| of(lane, ".redis"));
-        rig::until("both to have their share", || async {
-            shares(&redis[0]).await.iter().all(|(_, p)| p.len() == 2)
-                && redis.iter().all(|b| b.ledger.marks().len() == 2)
-        })
-        .await;
+        let others = lanes.each_ref().map(|lane| of(lane, ".elasticsearch"));
+        for pair in [&redis, &others] {
+            rig::until("both to have their share", || async {
+                shares(&pair[0]).await.iter().all(|(_, p)| p.len() == 2)
+                    && pair.iter().all(|b| b.ledger.marks().len() == 2)
+            })
+            .await;
+        }
         let rows = |rev: i64| -> Vec<_> {
             let row = |id| (rig::key(id), Some(rig::event("u", id, rev, "ada")));
             (0..ROWS).map(row).collect()
@@ -56,10 +59,6 @@ fn pause(name: &str, protocol: GroupProtocol) {
         let taken_before = taken(&redis);
         rig.send_all(&rows(2)).await;
         // The other branch is not paused.
-        let others: Vec<_> = lanes
-            .iter()
-            .map(|lane| of(lane, ".elasticsearch"))
-            .collect();
         rig::until("the other branch", || async { taken(&others) == 600 }).await;
         rig::until("the lag to be told", || async { lag(&redis) == ROWS }).await;
         rig::until("what was resolved to be committed", || async {
