@@ -141,7 +141,10 @@ impl Browser {
     /// Waits until an expression of the page holds.
     pub async fn until(&mut self, tab: &Tab, expression: &str) {
         let began = Instant::now();
-        while self.ask(tab, expression).await != json!(true) {
+        // What it looks at may not have been made yet.
+        let holds =
+            format!("(() => {{ try {{ return {expression} }} catch {{ return false }} }})()");
+        while self.ask(tab, &holds).await != json!(true) {
             assert!(began.elapsed() < PATIENCE, "in vain: {expression}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -143,14 +143,17 @@ impl Plan {
     async fn look(&self, client: &Client) -> Result<Look, SinkError> {
         let first = self.first();
         let alias = &self.alias;
-        let Some(mut indices) = self.named(client, alias).await? else {
-            return match self.named(client, &first).await? {
-                None => Ok(Look::Nothing),
-                Some(_) => Err(SinkError::Refused(format!(
-                    "index {first} exists, but alias {alias} does not: delete the index if it is not needed, or add the alias with POST /_aliases {}",
-                    json!({"actions": [{"add": self.alias_action(&first)}]})
-                ))),
-            };
+        let there = match self.named(client, alias).await? {
+            Some(there) => Some(there),
+            None if self.named(client, &first).await?.is_none() => return Ok(Look::Nothing),
+            // Another process may have made both between the two questions; it makes them at once.
+            None => self.named(client, alias).await?,
+        };
+        let Some(mut indices) = there else {
+            return Err(SinkError::Refused(format!(
+                "index {first} exists, but alias {alias} does not: delete the index if it is not needed, or add the alias with POST /_aliases {}",
+                json!({"actions": [{"add": self.alias_action(&first)}]})
+            )));
         };
         if indices.contains_key(alias) {
             return Err(SinkError::Refused(format!(

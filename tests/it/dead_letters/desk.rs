@@ -75,6 +75,15 @@ pub fn incompressible(len: usize) -> String {
 impl Desk {
     /// A topic of one partition and its dead-letter topic, and both sinks as a branch's start makes them.
     pub async fn open(name: &str) -> Self {
+        Self::open_with(name, "").await
+    }
+
+    /// One whose pipeline hides the name's values.
+    pub async fn open_hiding_names(name: &str) -> Self {
+        Self::open_with(name, "[document]\nmask = { name = \"redact\" }\n").await
+    }
+
+    async fn open_with(name: &str, document: &str) -> Self {
         let stack = stack::plain(&["kafka", "elasticsearch", "redis"]);
         let since = SystemTime::UNIX_EPOCH.elapsed().unwrap();
         let pipeline = format!("it-dead-{name}-{}", since.as_nanos());
@@ -100,7 +109,7 @@ impl Desk {
                 .unwrap(),
             pipeline,
         };
-        desk.write_pipeline("");
+        desk.write_pipeline(document);
         desk.make_topic(None).await;
         desk.prepare_sinks().await;
         for sink in ["elasticsearch", "redis"] {
@@ -122,11 +131,6 @@ impl Desk {
     /// What mends the cause: the column that no sink could take is left out.
     pub fn omit_score(&mut self) {
         self.write_pipeline("[document]\nomit = [\"score\"]\n");
-    }
-
-    /// What the page may not show: the name's values.
-    pub fn mask_name(&mut self) {
-        self.write_pipeline("[document]\nmask = { name = \"redact\" }\n");
     }
 
     /// `twolane` with these arguments, this test's settings and some more, and no others.

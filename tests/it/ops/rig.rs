@@ -34,8 +34,7 @@ pub fn hidden_row(id: u64, score: &str) -> String {
 impl Rig {
     /// Two letters in the dead-letter topic, and a process that is ready.
     pub async fn start(name: &str) -> Self {
-        let mut desk = Desk::open(name).await;
-        desk.mask_name();
+        let desk = Desk::open_hiding_names(name).await;
         for id in [1, 2] {
             let record = desk.produce(&id.to_string(), &hidden_row(id, "7")).await;
             desk.bury("redis", &record).await;

@@ -150,8 +150,14 @@ pub async fn records(brokers: &str, topic: &str, partitions: i32) -> Vec<OwnedMe
             .expect("a consumer");
         let mut all = Vec::new();
         for partition in 0..partitions {
-            let ends = consumer.fetch_watermarks(&topic, partition, Duration::from_secs(30));
-            let (start, end) = ends.expect("the topic is there");
+            let asked = Instant::now();
+            let (start, end) = loop {
+                match consumer.fetch_watermarks(&topic, partition, Duration::from_secs(30)) {
+                    Ok(ends) => break ends,
+                    // A broker that has just started is no partition's leader yet.
+                    Err(why) => assert!(asked.elapsed() < PATIENCE, "no ends: {why}"),
+                }
+            };
             let mut from = TopicPartitionList::new();
             from.add_partition_offset(&topic, partition, Offset::Beginning)
                 .expect("a partition");
