@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use twolane::branch::{Branch, Pausing};
 use twolane::config::GroupProtocol;
@@ -56,6 +57,8 @@ fn pause(name: &str, protocol: GroupProtocol) {
             redis.iter().all(|b| b.ledger.pending() == 0)
         })
         .await;
+        // A poll that was under way when they were paused ends within 20 ms, and may take a record.
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let taken_before = taken(&redis);
         rig.send_all(&rows(2)).await;
         // The other branch is not paused.
