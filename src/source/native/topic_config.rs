@@ -7,7 +7,7 @@ use std::time::Duration;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka_sys as sys;
 
-use super::{Guard, words};
+use super::{Guard, ask, words};
 
 /// Sets these settings of a topic. Blocks for up to `timeout` and a little.
 ///
@@ -25,11 +25,9 @@ pub fn set_topic_config<C: ClientContext>(
         .iter()
         .map(|(name, value)| Ok((text(name)?, text(value)?)));
     let pairs = pairs.collect::<Result<Vec<_>, String>>()?;
-    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: `client` keeps the handle alive, and `topic` and `pairs` the texts, which librdkafka copies; each object made is
     // freed by its guard, in reverse order; the answer is read only while its event lives.
     unsafe {
-        let handle = client.native_ptr();
         let resource = Guard(
             sys::rd_kafka_ConfigResource_new(
                 sys::rd_kafka_ResourceType_t::RD_KAFKA_RESOURCE_TOPIC,
@@ -54,41 +52,18 @@ pub fn set_topic_config<C: ClientContext>(
                 return Err(words(sys::rd_kafka_error_string(error.0)));
             }
         }
-        let options = Guard(
-            sys::rd_kafka_AdminOptions_new(
-                handle,
-                sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS,
-            ),
-            |p| sys::rd_kafka_AdminOptions_destroy(p),
-        );
-        let mut said = [0; 256];
-        sys::rd_kafka_AdminOptions_set_request_timeout(
-            options.0,
-            timeout_ms,
-            said.as_mut_ptr(),
-            said.len(),
-        );
-        let queue = Guard(sys::rd_kafka_queue_new(handle), |p| {
-            sys::rd_kafka_queue_destroy(p)
-        });
         let mut resources = [resource.0];
-        sys::rd_kafka_IncrementalAlterConfigs(
-            handle,
-            resources.as_mut_ptr(),
-            1,
-            options.0,
-            queue.0,
-        );
-        let event = Guard(
-            sys::rd_kafka_queue_poll(queue.0, timeout_ms.saturating_add(1_000)),
-            |p| sys::rd_kafka_event_destroy(p),
-        );
-        if event.0.is_null() {
-            return Err(format!("no answer within {timeout:?}"));
-        }
-        if sys::rd_kafka_event_error(event.0) as i32 != 0 {
-            return Err(words(sys::rd_kafka_event_error_string(event.0)));
-        }
+        let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS;
+        let event = ask(client, op, timeout, |options, queue| {
+            let resources = resources.as_mut_ptr();
+            sys::rd_kafka_IncrementalAlterConfigs(
+                client.native_ptr(),
+                resources,
+                1,
+                options,
+                queue,
+            );
+        })?;
         let result = sys::rd_kafka_event_IncrementalAlterConfigs_result(event.0);
         if result.is_null() {
             return Err("an answer of another kind".to_owned());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka_sys as sys;
 
-use super::{Guard, words};
+use super::{Guard, ask, words};
 
 /// What the broker says of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,44 +27,17 @@ pub fn describe<C: ClientContext>(
     timeout: Duration,
 ) -> Result<Described, String> {
     let name = CString::new(topic).map_err(|_| format!("topic name {topic:?} has a NUL"))?;
-    let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: `client` keeps the handle alive; each object made is freed by its guard, in reverse order.
     unsafe {
-        let handle = client.native_ptr();
         let mut names = [name.as_ptr()];
         let topics = Guard(
             sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1),
             |p| sys::rd_kafka_TopicCollection_destroy(p),
         );
-        let options = Guard(
-            sys::rd_kafka_AdminOptions_new(
-                handle,
-                sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS,
-            ),
-            |p| sys::rd_kafka_AdminOptions_destroy(p),
-        );
-        let mut text = [0; 256];
-        sys::rd_kafka_AdminOptions_set_request_timeout(
-            options.0,
-            timeout_ms,
-            text.as_mut_ptr(),
-            text.len(),
-        );
-        let queue = Guard(sys::rd_kafka_queue_new(handle), |p| {
-            sys::rd_kafka_queue_destroy(p)
-        });
-        sys::rd_kafka_DescribeTopics(handle, topics.0, options.0, queue.0);
-        let event = Guard(
-            sys::rd_kafka_queue_poll(queue.0, timeout_ms.saturating_add(1_000)),
-            |p| sys::rd_kafka_event_destroy(p),
-        );
-        if event.0.is_null() {
-            return Err(format!("no answer within {timeout:?}"));
-        }
-        let error = sys::rd_kafka_event_error(event.0);
-        if error as i32 != 0 {
-            return Err(words(sys::rd_kafka_event_error_string(event.0)));
-        }
+        let op = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+        let event = ask(client, op, timeout, |options, queue| {
+            sys::rd_kafka_DescribeTopics(client.native_ptr(), topics.0, options, queue);
+        })?;
         let result = sys::rd_kafka_event_DescribeTopics_result(event.0);
         if result.is_null() {
             return Err("an answer of another kind".to_owned());
