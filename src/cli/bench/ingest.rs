@@ -21,6 +21,7 @@ use super::live::worker::{Used, Worker};
 use super::report::{others, print, round};
 use super::stack::{self, say};
 use super::topic;
+use super::unless_interrupted;
 use crate::cli::demo::stack::{SCRIPT, Stack, write_private};
 
 /// The topic's spec and schema, without their endings.
@@ -86,13 +87,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let work = async {
-        tokio::select! {
-            measured = measure(args) => measured,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-        }
-    };
-    runtime.block_on(work)?;
+    runtime.block_on(unless_interrupted(measure(args)))?;
     Ok(ExitCode::SUCCESS)
 }
 

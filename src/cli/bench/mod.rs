@@ -65,3 +65,13 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         What::TimedLane(args) => latency::run_child(args),
     }
 }
+
+/// What `measured` comes to, unless somebody ends it with Ctrl-C: then whoever calls cleans up all the same.
+async fn unless_interrupted<T>(
+    measured: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    tokio::select! {
+        measured = measured => measured,
+        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+    }
+}

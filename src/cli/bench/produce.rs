@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use super::records::{Keys, Records};
 use super::stack::{self, say};
 use super::topic;
+use super::unless_interrupted;
 use crate::cli::demo::stack::Stack;
 use crate::config::{Properties, Settings};
 use crate::produce::{Limits, Outgoing, Producer, Receipt};
@@ -74,13 +75,7 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let work = async {
-        tokio::select! {
-            measured = measure(args) => measured,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-        }
-    };
-    runtime.block_on(work)?;
+    runtime.block_on(unless_interrupted(measure(args)))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -18,6 +18,7 @@ use super::report::{self, Measured, Run, print};
 use super::specs::{Sinks, Specs, Wish};
 use super::stack::{self, say};
 use super::topic;
+use super::unless_interrupted;
 use crate::cli::demo::run::duration;
 use crate::cli::demo::stack::Stack;
 use crate::config::Config;
@@ -158,15 +159,6 @@ pub(super) async fn measure(args: &Args) -> anyhow::Result<Run> {
     let prepared = Prepared::new(args, sinks).await?;
     let measured = unless_interrupted(all(args, &prepared, &records)).await;
     prepared.end(args.keep, measured).await
-}
-
-async fn unless_interrupted<T>(
-    measured: impl Future<Output = anyhow::Result<T>>,
-) -> anyhow::Result<T> {
-    tokio::select! {
-        measured = measured => measured,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    }
 }
 
 /// Servers that run, and specs that are written.

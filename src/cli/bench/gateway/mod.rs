@@ -30,6 +30,7 @@ use super::live::specs::Specs;
 use super::live::worker::Worker;
 use super::report::{others, print};
 use super::stack;
+use super::unless_interrupted;
 use crate::config::Settings;
 use crate::gateway;
 
@@ -116,10 +117,7 @@ async fn measure(args: &Args) -> anyhow::Result<Measured> {
         format!("api_keys = \"{key}\""),
     ]);
     let specs = Specs::write_with(&stack, &lines)?;
-    let measured = tokio::select! {
-        measured = all(args, &specs, addr, &key) => measured,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    };
+    let measured = unless_interrupted(all(args, &specs, addr, &key)).await;
     specs.remove().context("cannot remove the run's specs")?;
     measured
 }

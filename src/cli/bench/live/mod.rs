@@ -27,6 +27,7 @@ use self::worker::Worker;
 use super::bare::Redis;
 use super::report::{others, print};
 use super::stack;
+use super::unless_interrupted;
 use crate::config::Config;
 
 /// Servers that the bench needs.
@@ -87,10 +88,7 @@ async fn measure(args: &Args) -> anyhow::Result<Measured> {
     let stack = stack::up(&args.instance, &SERVICES).await?;
     let specs = Specs::write(&stack)?;
     let config = specs.load()?;
-    let measured = tokio::select! {
-        measured = all(args, &specs, &config) => measured,
-        _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
-    };
+    let measured = unless_interrupted(all(args, &specs, &config)).await;
     let clean = clean(args, &specs, &config).await;
     // What went wrong first is what matters.
     let measured = measured?;
