@@ -162,8 +162,8 @@ pub struct Failure {
     pub kind: Box<str>,
     /// The sink's words, cut to 1,000 bytes, without credentials.
     pub detail: Box<str>,
-    /// Whether it may be due to this write alone: a 5xx for one item while its neighbours pass, or in a request of one
-    /// write.
+    /// Whether it may be due to this write alone: a 5xx for one item while its neighbours pass, or in a request of which
+    /// every write fails so.
     pub alone: bool,
     /// Whether it passes only after an operator has acted (a missing alias, a write block, a permission).
     pub alarm: bool,

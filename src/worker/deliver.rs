@@ -130,8 +130,8 @@ impl Delivery {
         goes_on
     }
 
-    /// For how long a write has failed while others passed, where this failure is one of that kind. In a request that
-    /// holds nothing but such writes (`only`) no neighbours tell, so what the branch does otherwise tells.
+    /// For how long a write has failed while others passed, where this failure is one of that kind. In a request of which
+    /// nothing passes (`only`) no neighbours tell, so what the branch does otherwise tells.
     fn alone_for(&mut self, write: u32, failure: &Failure, only: bool) -> Option<Duration> {
         let tally = self.branch.ledger.tally();
         let resolved =
@@ -235,7 +235,8 @@ impl Delivery {
         // only one.
         let refused = |o: &Outcome| matches!(o, Outcome::Retry(_));
         self.pressed |= now.len() > 1 && outcomes.iter().all(refused);
-        let only = now.len() == 1 || now.iter().all(|write| self.alone.contains_key(write));
+        let passed = |o: &Outcome| matches!(o, Outcome::Applied | Outcome::Superseded { .. });
+        let only = !outcomes.iter().any(passed);
         let now_ms = now_ms();
         for (write, outcome) in now.iter().zip(outcomes) {
             match outcome {
@@ -267,10 +268,9 @@ impl Delivery {
         control.note(Judge::Sink, false, resolved.len());
         let refused = rejected.iter().filter(|r| r.2).count();
         let halt = control.note(Judge::Sink, true, refused);
-        // What is settled leaves the selection; older writes that come to life take its place at the end.
-        let rest = self.select.split_off(now.len().min(self.select.len()));
-        self.select = again;
-        self.select.extend(rest);
+        // What is settled leaves the selection, and what failed goes behind those that were not in this request.
+        self.select.drain(..now.len().min(self.select.len()));
+        self.select.extend(again);
         self.progress.did(resolved.len() as u64);
         self.branch.ledger.resolve(resolved);
         if halt && !rejected.is_empty() {

@@ -128,6 +128,15 @@ impl Model {
         (partition, offset, value)
     }
 
+    /// Sets these rows, all at once.
+    pub async fn upsert_all(&self, rig: &Rig, ids: &[i64]) {
+        let planned = {
+            let mut inner = self.inner.borrow_mut();
+            ids.iter().map(|id| inner.upsert(*id)).collect()
+        };
+        self.send(rig, planned).await;
+    }
+
     /// Deletes a row.
     pub async fn delete(&self, rig: &Rig, id: i64) -> (i32, i64, String) {
         let planned = self.inner.borrow_mut().delete(id);

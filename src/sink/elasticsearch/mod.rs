@@ -314,16 +314,8 @@ impl ElasticsearchSink {
                 alarm: false,
             });
         }
-        // Whether each of them fails by itself or the server as a whole shows in smaller requests: as one, they would hold
-        // their place in flight for ever.
-        if count > 1
-            && lonely.len() == count
-            && let Some(Outcome::Retry(failure)) = outcomes.first()
-        {
-            return Err(SinkError::TooLarge(failure.detail.clone().into()));
-        }
-        // Of a request of one item nobody can tell; the caller knows what else passes.
-        if passed || count == 1 {
+        // Where all fail there are no neighbours that tell; the caller knows what passes in other requests.
+        if passed || lonely.len() == count {
             for at in lonely {
                 if let Some(Outcome::Retry(failure)) = outcomes.get_mut(at) {
                     failure.alone = true;

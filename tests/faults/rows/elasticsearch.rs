@@ -181,12 +181,15 @@ fn reset(case: &Case, group: &str) -> bool {
 /// 500 for the items of a few documents while their neighbours pass; then for one past its deadline, which makes a dead
 /// letter of it.
 pub async fn one_item_fails(start: &Start<'_>) -> Row {
-    const IDS: [i64; 3] = [3, 50, 211];
+    const IDS: [i64; 12] = [3, 4, 5, 6, 50, 51, 52, 53, 211, 212, 213, 214];
     /// None of the load's.
     const FOR_GOOD: i64 = 1_000;
     let only = Options {
         redis: None,
-        elasticsearch: Some("batch_documents = 25\nlinger = \"5ms\"\nalone_deadline = \"8s\""),
+        // One request at a time, which must not be held by one of which every document fails.
+        elasticsearch: Some(
+            "workers = 1\nin_flight = 1\nbatch_documents = 25\nlinger = \"20ms\"\nalone_deadline = \"20s\"",
+        ),
         ..options()
     };
     let mut case = Case::new(start, "a 5xx for single items", only).await;
@@ -199,9 +202,7 @@ pub async fn one_item_fails(start: &Start<'_>) -> Row {
     case.strikes().await;
     items.fail(IDS);
     let before = records_of(&case, &IDS);
-    for id in IDS {
-        case.model.upsert(&case.rig, id).await;
-    }
+    case.model.upsert_all(&case.rig, &IDS).await;
     case.model.change(&case.rig, 600).await;
     // The neighbours are done while these are not.
     let failing = records_of(&case, &IDS) - before;
