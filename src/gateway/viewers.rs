@@ -1,6 +1,6 @@
 //! A room's viewers on one thread: who has joined, and the fan-out to them.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use tokio::sync::mpsc;
 
@@ -21,13 +21,17 @@ pub(super) async fn run(
     outlet: u64,
     mut told: mpsc::Receiver<ToViewers>,
 ) {
-    let mut viewers: Vec<Rc<Conn>> = Vec::new();
+    // A socket that ends gives up its place at once, however long the room has nothing to show.
+    let mut viewers: Vec<Weak<Conn>> = Vec::new();
     while let Some(what) = told.recv().await {
         match what {
             ToViewers::Joined(joined) => {
                 if let Some(conn) = local.conn(joined.ticket) {
                     welcome(&conn, &joined);
-                    viewers.push(conn);
+                    if viewers.len() == viewers.capacity() {
+                        viewers.retain(|viewer| viewer.strong_count() > 0);
+                    }
+                    viewers.push(Rc::downgrade(&conn));
                 }
             }
             ToViewers::Behind(ticket) => {
@@ -63,15 +67,18 @@ fn welcome(conn: &Conn, joined: &Joined) {
 }
 
 /// Sends to everyone, a few at a time. Who is gone is forgotten.
-async fn fan_out(viewers: &mut Vec<Rc<Conn>>, batch: &Batch) {
+async fn fan_out(viewers: &mut Vec<Weak<Conn>>, batch: &Batch) {
     let mut at = 0;
     let mut turn = 0;
     while at < viewers.len() {
-        if viewers[at].is_open() {
-            viewers[at].offer(batch);
-            at += 1;
-        } else {
-            viewers.swap_remove(at);
+        match viewers[at].upgrade().filter(|conn| conn.is_open()) {
+            Some(conn) => {
+                conn.offer(batch);
+                at += 1;
+            }
+            None => {
+                viewers.swap_remove(at);
+            }
         }
         turn += 1;
         if turn == TURN {

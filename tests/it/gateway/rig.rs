@@ -74,6 +74,12 @@ pub fn adds_up(status: &GatewayStatus) {
 // === impl Outside ===
 
 impl Outside {
+    /// Its open files and sockets.
+    pub fn open_files(&self) -> usize {
+        let folder = format!("/proc/{}/fd", self.process.id());
+        std::fs::read_dir(folder).expect("it lives").count()
+    }
+
     /// Its resident memory, in bytes.
     pub fn resident(&self) -> usize {
         let file = format!("/proc/{}/status", self.process.id());
