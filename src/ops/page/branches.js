@@ -46,6 +46,14 @@ export function branches(all) {
     const can = ["halted", "paused"].includes(b.state) ? ["resume", "Resume"] : b.state === "stopping" ? null : ["pause", "Pause"];
     const why = b.paused && b.state === "paused"
       ? `for ${seconds(b.paused.seconds)}, by ${b.paused.by}${b.records.pending ? `; ${count(b.records.pending)} records still in flight` : ""}` : b.reason;
+    const told = [why, b.runbook ? `see ${b.runbook} in deploy/RUNBOOK.md` : null].filter(Boolean).join("; ");
+    const is = el("span", {}, state(b.state, told),
+      b.stuck_seconds ? el("span", { class: "why warn" }, `has resolved nothing for ${seconds(b.stuck_seconds)}`) : null);
+    const behind = el("span", {}, count(b.lag),
+      b.staleness_seconds > 1 ? el("span", { class: "why" }, `oldest ${seconds(b.staleness_seconds)}`) : null);
+    const searchable = b.searchable_seconds?.p99;
+    const p99 = el("span", {}, seconds(b.freshness_seconds.p99),
+      searchable ? el("span", { class: "why" }, `searchable ${seconds(searchable)}`) : null);
     const fresh = el("span", {}, seconds(b.last_freshness_seconds),
       b.lag > 0 && b.since_acknowledged_seconds > 5 ? el("span", { class: "why" }, `${seconds(b.since_acknowledged_seconds)} ago`) : null);
     const flight = el("span", {}, bytes(b.buffer.bytes),
@@ -53,9 +61,9 @@ export function branches(all) {
     const errors = el("span", {}, `${rate(b.per_second.retries)}/s`, el("span", { class: "why" }, `${count(b.retried)} in all`));
     return {
       key: b.group,
-      cells: [el("span", {}, b.group, el("span", { class: "why" }, b.topic)), state(b.state, why),
-        el("span", {}, rate(b.per_second.records), spark(history(b.group, b.per_second.records))), count(b.lag), fresh,
-        seconds(b.freshness_seconds.p99), flight, errors, count(b.records.dead_lettered),
+      cells: [el("span", {}, b.group, el("span", { class: "why" }, b.topic)), is,
+        el("span", {}, rate(b.per_second.records), spark(history(b.group, b.per_second.records))), behind, fresh,
+        p99, flight, errors, count(b.records.dead_lettered),
         can ? button(can[1], can[0], `${can[1]} ${b.group}`, { path: `${path}/${can[0]}`, what: `${can[1]} ${b.group}` }) : ""],
     };
   });

@@ -22,6 +22,8 @@ fn cell(row: &str, name: &str) -> String {
     format!("document.querySelector('tr[data-key={row:?}] td[data-name={name:?}]')?.textContent")
 }
 
+/// Records that cannot be read from which on a branch halts.
+const HALTING: usize = twolane::branch::REJECTIONS;
 const YES: &str = "document.getElementById('sure-yes').click(); true";
 const ASKED: &str = "document.getElementById('sure').open";
 
@@ -135,6 +137,17 @@ fn an_operator_sees_what_goes_on_acts_with_the_token_alone_and_is_told_when_the_
         browser.until(&tab, &says("ready", "ready")).await;
         // What was done before is still told.
         browser.until(&tab, &says("audit", "replay")).await;
+
+        // A halt says where to read on.
+        for n in 0..HALTING {
+            rig.desk.produce(&format!("bad{n}"), "not JSON").await;
+        }
+        let state = cell(&branch, "state");
+        let halted =
+            format!("{state}.includes('halted') && {state}.includes('could not be decoded')");
+        browser.until(&tab, &halted).await;
+        let section = format!("{state}.includes('see too-many-rejected in deploy/RUNBOOK.md')");
+        browser.until(&tab, &section).await;
     });
 }
 
@@ -171,9 +184,8 @@ async fn acts(rig: &Rig, browser: &mut Browser, tab: &Tab) {
         .until(tab, &format!("{state}.includes('paused')"))
         .await;
     rig.desk.produce("4", &row(4, "7")).await;
-    browser
-        .until(tab, &format!("{} === '1'", cell(&branch, "lag")))
-        .await;
+    let oldest = format!("{}.startsWith('1oldest ')", cell(&branch, "lag"));
+    browser.until(tab, &oldest).await;
     assert_eq!(rig.desk.in_redis(4), None);
     do_it(browser, tab, &format!("Resume {branch}")).await;
     browser

@@ -268,6 +268,12 @@ pub(super) async fn read_slowly(door: &Door, room: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Whether a text holds the peer's ping: an empty object, which is answered by the like, alone or among other messages of one
+/// frame, each on a line of its own.
+fn holds_ping(text: &[u8]) -> bool {
+    text.starts_with(b"{}") || memchr::memmem::find(text, b"\n{}").is_some()
+}
+
 /// Reads a socket, and hands over what came and when.
 async fn listen(mut stream: TcpStream, mut buffer: BytesMut, heard: Arc<Heard>) {
     let mut codec = Codec::new().max_size(1 << 20).client_mode();
@@ -276,10 +282,12 @@ async fn listen(mut stream: TcpStream, mut buffer: BytesMut, heard: Arc<Heard>) 
         loop {
             match codec.decode(&mut buffer) {
                 Ok(Some(Frame::Text(text))) => {
-                    if text.starts_with(br#"{"type":"entries""#) || text.starts_with(PUSHED) {
+                    let pinged = holds_ping(&text);
+                    let rest = text.strip_prefix(b"{}\n").unwrap_or(&text);
+                    if rest.starts_with(br#"{"type":"entries""#) || rest.starts_with(PUSHED) {
                         heard.entries(now, &text);
-                    } else if &text[..] == b"{}" {
-                        // The peer's ping, which is answered by the like.
+                    }
+                    if pinged {
                         let Ok(pong) = peer::text(b"{}".to_vec()) else {
                             break;
                         };
@@ -327,6 +335,29 @@ impl Heard {
         let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(meter) = &mut *meter {
             meter.entries(at, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_peers_ping_is_found_alone_and_among_messages() {
+        for with in [
+            &b"{}"[..],
+            b"{}\n{\"push\":1}",
+            b"{\"push\":1}\n{}",
+            b"{\"push\":1}\n{}\n{\"push\":2}",
+        ] {
+            assert!(holds_ping(with), "{}", String::from_utf8_lossy(with));
+        }
+        for without in [
+            &b"{\"push\":{}}"[..],
+            b"{\"type\":\"entries\",\"entries\":[]}",
+        ] {
+            assert!(!holds_ping(without), "{}", String::from_utf8_lossy(without));
         }
     }
 }
