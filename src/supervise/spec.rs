@@ -40,6 +40,8 @@ pub struct ChildSpec {
 pub enum Restart {
     /// Always: it is to run for as long as its supervisor does.
     Permanent,
+    /// After everything but its own word that its work is done ([`Exit::Completed`]): a stop that nobody asked for, too.
+    UntilCompleted,
     /// After a failure; one that completed or stopped has done its work.
     Transient,
     /// Never.
@@ -105,6 +107,7 @@ impl Restart {
     pub fn after(self, exit: &Exit) -> bool {
         match self {
             Self::Permanent => true,
+            Self::UntilCompleted => *exit != Exit::Completed,
             Self::Transient => exit.restarts(),
             Self::Temporary => false,
         }

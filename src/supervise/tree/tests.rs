@@ -88,6 +88,7 @@ impl Model {
         };
         let again = match restart {
             Restart::Permanent => true,
+            Restart::UntilCompleted => !matches!(end, End::Completes),
             Restart::Transient => failed,
             Restart::Temporary => false,
         };
@@ -132,6 +133,7 @@ fn case() -> impl proptest::strategy::Strategy<Value = Case> {
     ];
     let restart = prop_oneof![
         3 => Just(Restart::Permanent),
+        2 => Just(Restart::UntilCompleted),
         2 => Just(Restart::Transient),
         1 => Just(Restart::Temporary),
     ];
