@@ -17,7 +17,7 @@ use crate::config::Settings;
 use crate::live::auth::Tokens;
 use crate::live::connect::Link;
 use crate::live::service::{Service, Work};
-use crate::supervise::{self, Child, ChildSpec, Incarnation, Restart, Tree};
+use crate::supervise::{self, Child, ChildSpec, Incarnation, Tree};
 
 /// Messages of one room, or for all users, that wait for the rooms' thread: 0.1 s at 80,000/s. Beyond them the client
 /// drops, and the history heals.
@@ -79,7 +79,6 @@ impl Gateway {
             let spec = ChildSpec {
                 name: format!("{NAME}/{name}"),
                 mailbox: 1,
-                restart: Restart::UntilCompleted,
                 max_restarts: MAX_RESTARTS,
                 ..ChildSpec::default()
             };

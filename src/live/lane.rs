@@ -22,7 +22,7 @@ use super::tally::Tally;
 use super::trouble::Trouble;
 use super::{inbox, receive, requests, room};
 use crate::config::{LiveSpec, NatsSettings};
-use crate::supervise::{self, Child, ChildSpec, Incarnation, Restart, Tree};
+use crate::supervise::{self, Child, ChildSpec, Incarnation, Tree};
 
 /// What `twolane run` calls the lane among its pipelines.
 pub const NAME: &str = "live";
@@ -229,7 +229,6 @@ pub(super) fn child(part: &str) -> ChildSpec {
     ChildSpec {
         name: format!("{NAME}/{part}"),
         mailbox: MAILBOX,
-        restart: Restart::UntilCompleted,
         max_restarts: MAX_RESTARTS,
         within: WITHIN,
         ..ChildSpec::default()

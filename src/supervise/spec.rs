@@ -83,12 +83,13 @@ pub struct Hook(Arc<dyn Fn() + Send + Sync>);
 // === impl ChildSpec ===
 
 impl Default for ChildSpec {
-    /// A transient child of no name with a mailbox of 16, five restarts in a minute, 5 s to end, not watched.
+    /// A child of no name that runs until it says that its work is done, with a mailbox of 16, five restarts in a minute, 5 s
+    /// to end, not watched.
     fn default() -> Self {
         Self {
             name: String::new(),
             mailbox: 16,
-            restart: Restart::Transient,
+            restart: Restart::UntilCompleted,
             max_restarts: 5,
             within: Duration::from_secs(60),
             shutdown: Duration::from_secs(5),

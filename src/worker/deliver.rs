@@ -4,12 +4,13 @@
 //! pass is tried for as long as it takes; it is given up only when its partition's generation has ended or the
 //! branch halts, and then the ledger already counts it as abandoned.
 
+use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::alone::Alone;
 use super::flight::Flight;
 use super::job::Job;
 use crate::branch::{Branch, Judge, Sample, now_ms};
@@ -44,7 +45,7 @@ pub async fn deliver(
         job,
         delays: Delays::server(),
         part: usize::MAX,
-        alone: HashMap::new(),
+        alone: Alone::default(),
         reminded: None,
         pressed: false,
         taken: None,
@@ -70,8 +71,7 @@ pub struct Delivery {
     delays: Delays,
     /// The most writes in one request; halved where the server finds requests too large.
     part: usize,
-    /// Writes that have failed while their neighbours passed.
-    alone: HashMap<u32, Alone>,
+    alone: Alone,
     reminded: Option<Instant>,
     /// The sink's server has refused a whole request of it for now, or did not answer.
     pressed: bool,
@@ -79,21 +79,11 @@ pub struct Delivery {
     taken: Option<(usize, Duration)>,
 }
 
-/// A write that failed while its neighbours passed.
-struct Alone {
-    since: Instant,
-    /// What the sink called it.
-    kind: Box<str>,
-    /// Records that the branch had resolved when it was last tried.
-    resolved: u64,
-}
-
 impl Delivery {
     /// Whether nothing is left but writes that fail while others pass: they are tried for long, and are to hold up
     /// nobody.
     pub fn straggles(&self) -> bool {
-        let fails = |write| self.alone.contains_key(write);
-        !self.select.is_empty() && self.select.iter().all(fails)
+        !self.select.is_empty() && self.select.iter().all(|w| self.alone.has(*w))
     }
 
     /// Sees stragglers through; the job, for its memory.
@@ -128,37 +118,6 @@ impl Delivery {
         let goes_on = self.attempt().await.is_ok();
         self.progress.did(0);
         goes_on
-    }
-
-    /// For how long a write has failed while others passed, where this failure is one of that kind. In a request of which
-    /// nothing passes (`only`) no neighbours tell, so what the branch does otherwise tells.
-    fn alone_for(&mut self, write: u32, failure: &Failure, only: bool) -> Option<Duration> {
-        let tally = self.branch.ledger.tally();
-        let resolved =
-            tally.applied.load(Ordering::Relaxed) + tally.superseded.load(Ordering::Relaxed);
-        match self.alone.get_mut(&write) {
-            Some(known) if failure.alone || (only && known.kind == failure.kind) => {
-                let passes = !only || resolved > known.resolved;
-                known.resolved = resolved;
-                passes.then(|| known.since.elapsed())
-            }
-            Some(_) => {
-                self.alone.remove(&write);
-                None
-            }
-            None if failure.alone => {
-                let since = Instant::now();
-                let kind = failure.kind.clone();
-                let alone = Alone {
-                    since,
-                    kind,
-                    resolved,
-                };
-                self.alone.insert(write, alone);
-                Some(Duration::ZERO)
-            }
-            None => None,
-        }
     }
 
     async fn attempt(&mut self) -> Result<(), Planned> {
@@ -236,7 +195,10 @@ impl Delivery {
         let refused = |o: &Outcome| matches!(o, Outcome::Retry(_));
         self.pressed |= now.len() > 1 && outcomes.iter().all(refused);
         let passed = |o: &Outcome| matches!(o, Outcome::Applied | Outcome::Superseded { .. });
-        let only = !outcomes.iter().any(passed);
+        let passed = outcomes.iter().any(passed);
+        let tally = self.branch.ledger.tally();
+        let before =
+            tally.applied.load(Ordering::Relaxed) + tally.superseded.load(Ordering::Relaxed);
         let now_ms = now_ms();
         for (write, outcome) in now.iter().zip(outcomes) {
             match outcome {
@@ -252,7 +214,7 @@ impl Delivery {
                 },
                 Outcome::Retry(failure) => {
                     let deadline = self.branch.spec.alone_deadline;
-                    let alone = self.alone_for(*write, &failure, only);
+                    let alone = self.alone.failed(*write, &failure, passed, before);
                     if alone.is_some_and(|alone| alone >= deadline) {
                         rejected.push((*write, failure, false));
                     } else {

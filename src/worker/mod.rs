@@ -3,6 +3,7 @@
 //! A worker alone owns the policy of what is tried again, split or dead-lettered; sinks only answer. It holds
 //! nothing that its death would lose: the chunks it drops tell the ledger.
 
+mod alone;
 mod await_schema;
 mod deliver;
 mod flight;

@@ -46,7 +46,7 @@ use super::redis::Redis;
 use super::viewers::{Noted, Viewers};
 use super::wire::{Comment, Entry, Refused, Shown};
 use crate::config::{LiveSpec, RedisSettings};
-use crate::supervise::{self, Child, ChildSpec, ChildStatus, Restart, Tree};
+use crate::supervise::{self, Child, ChildSpec, ChildStatus, Tree};
 
 pub use self::stats::{Counter, RoomNow, Stats};
 
@@ -168,7 +168,6 @@ impl Rooms {
         let spec = ChildSpec {
             name: "live/keeper".to_owned(),
             mailbox: 1,
-            restart: Restart::UntilCompleted,
             max_restarts: 5,
             within: Duration::from_secs(60),
             ..ChildSpec::default()

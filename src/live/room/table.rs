@@ -13,9 +13,7 @@ use super::state::{Room, Shared};
 use super::stats::RoomNow;
 use crate::live::lane::STALL;
 use crate::live::names::RoomId;
-use crate::supervise::{
-    self, Child, ChildSpec, Restart, Strategy, Supervisor, SupervisorSpec, Tree,
-};
+use crate::supervise::{self, Child, ChildSpec, Strategy, Supervisor, SupervisorSpec, Tree};
 
 /// Moderators' requests in the hands of one room, beside its comments.
 const REQUESTS: u32 = 16;
@@ -127,7 +125,6 @@ impl Table {
             name: format!("{ROOM}{id}"),
             // Every message carries a permit of the room's, so that it never is full.
             mailbox: places as usize + 1,
-            restart: Restart::UntilCompleted,
             max_restarts: RESTARTS,
             within: Duration::from_secs(60),
             stall: Some(STALL),

@@ -1,10 +1,10 @@
 // Who did what, and what the process was told.
-import { at, draw, el, state, table } from "./draw.js";
+import { at, draw, el, state, table, under } from "./draw.js";
 
 export function audit(book) {
   const rows = book.entries.map((e) => ({
     key: e.id,
-    cells: [e.time.replace("T", " ").replace(/\.\d+Z$/, "Z"), e.action, e.target, el("span", {}, e.from, e.token ? el("span", { class: "why" }, `token ${e.token}`) : null), state(e.outcome),
+    cells: [e.time.replace("T", " ").replace(/\.\d+Z$/, "Z"), e.action, e.target, under(e.from, e.token ? `token ${e.token}` : null), state(e.outcome),
       `${e.reason ?? ""}${e.unnoted ? ` (and ${e.unnoted} before it that were not noted)` : ""}`],
   }));
   draw(at("audit"), table(["*time", "action", "target", "from", "outcome", "~why"], rows, "Nothing was asked for yet."),

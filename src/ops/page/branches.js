@@ -1,5 +1,5 @@
 // Pipelines and their branches, the sums above them, and who has which partitions.
-import { at, beside, bytes, count, draw, el, narrow, rate, seconds, spark, state, sum, table } from "./draw.js";
+import { at, beside, bytes, count, draw, el, narrow, rate, seconds, spark, state, sum, table, under } from "./draw.js";
 import { button } from "./act.js";
 
 const LOOKS = 45;
@@ -49,19 +49,17 @@ export function branches(all) {
     const told = [why, b.runbook ? `see ${b.runbook} in deploy/RUNBOOK.md` : null].filter(Boolean).join("; ");
     const is = el("span", {}, state(b.state, told),
       b.stuck_seconds ? el("span", { class: "why warn" }, `has resolved nothing for ${seconds(b.stuck_seconds)}`) : null);
-    const behind = el("span", {}, count(b.lag),
-      b.staleness_seconds > 1 ? el("span", { class: "why" }, `oldest ${seconds(b.staleness_seconds)}`) : null);
+    const behind = under(count(b.lag), b.staleness_seconds > 1 ? `oldest ${seconds(b.staleness_seconds)}` : null);
     const searchable = b.searchable_seconds?.p99;
-    const p99 = el("span", {}, seconds(b.freshness_seconds.p99),
-      searchable ? el("span", { class: "why" }, `searchable ${seconds(searchable)}`) : null);
-    const fresh = el("span", {}, seconds(b.last_freshness_seconds),
-      b.lag > 0 && b.since_acknowledged_seconds > 5 ? el("span", { class: "why" }, `${seconds(b.since_acknowledged_seconds)} ago`) : null);
+    const p99 = under(seconds(b.freshness_seconds.p99), searchable ? `searchable ${seconds(searchable)}` : null);
+    const fresh = under(seconds(b.last_freshness_seconds),
+      b.lag > 0 && b.since_acknowledged_seconds > 5 ? `${seconds(b.since_acknowledged_seconds)} ago` : null);
     const flight = el("span", {}, bytes(b.buffer.bytes),
       el("meter", { min: 0, max: b.buffer.limit, value: b.buffer.bytes, high: b.buffer.limit * 0.9, title: `of ${bytes(b.buffer.limit)}` }));
-    const errors = el("span", {}, `${rate(b.per_second.retries)}/s`, el("span", { class: "why" }, `${count(b.retried)} in all`));
+    const errors = under(`${rate(b.per_second.retries)}/s`, `${count(b.retried)} in all`);
     return {
       key: b.group,
-      cells: [el("span", {}, b.group, el("span", { class: "why" }, b.topic)), is,
+      cells: [under(b.group, b.topic), is,
         el("span", {}, rate(b.per_second.records), spark(history(b.group, b.per_second.records))), behind, fresh,
         p99, flight, errors, count(b.records.dead_lettered),
         can ? button(can[1], can[0], `${can[1]} ${b.group}`, { path: `${path}/${can[0]}`, what: `${can[1]} ${b.group}` }) : ""],

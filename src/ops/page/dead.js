@@ -1,5 +1,5 @@
 // Dead letters: by reason, each read and replayed.
-import { at, bytes, count, draw, el, state, sum, table } from "./draw.js";
+import { at, bytes, count, draw, el, state, sum, table, under } from "./draw.js";
 import { button, get, permitted, post, say } from "./act.js";
 
 const SHOWN = 50;
@@ -42,7 +42,7 @@ export function dead(answer) {
     return {
       key: `${l.of} ${l.letter}`,
       cells: [l.letter, l.time, `${l.pipeline}.${l.sink}`, `${l.topic}/${l.partition ?? "?"}/${l.offset ?? "?"}`, l.reason || "–",
-        el("span", {}, l.value_omitted_bytes ? `without its ${bytes(l.value_omitted_bytes)}` : bytes(l.value_bytes), l.detail ? el("span", { class: "why" }, l.detail) : null),
+        under(l.value_omitted_bytes ? `without its ${bytes(l.value_omitted_bytes)}` : bytes(l.value_bytes), l.detail),
         el("span", {}, button("Read", "read", `Read letter ${l.letter} of ${l.of}`, data), button("Replay", "replay-one", `Replay letter ${l.letter} of ${l.of}`, data))],
     };
   });

@@ -103,8 +103,11 @@ export function mark(place, name, words) {
 export function state(name, why) {
   const made = el("span");
   mark(made, name);
-  return el("span", {}, made, why ? el("span", { class: "why" }, why) : null);
+  return under(made, why);
 }
+
+// Something with a few words under it that matter less.
+export const under = (what, words) => el("span", {}, what, words ? el("span", { class: "why" }, words) : null);
 
 // Something with a few words that matter less, in one line where there is room.
 export const beside = (what, words) => el("span", {}, what, words ? el("span", { class: "beside" }, words) : null);

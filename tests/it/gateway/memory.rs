@@ -7,7 +7,7 @@ use futures_util::{StreamExt as _, stream};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::rig::{Outside, PATIENCE, Rig, new_room, system};
+use super::rig::{Outside, PATIENCE, Rig, new_room, system, until};
 
 const IDLE: usize = 10_000;
 /// The most that a socket that does nothing may take; the kernel's own buffers are not in it.
@@ -103,15 +103,13 @@ fn ten_thousand_idle_sockets_and_hundreds_that_misbehave_leave_memory_bounded() 
             drop(held);
             let began = Instant::now();
             // In a room where nothing is shown, too, whoever goes is forgotten at once.
-            while gateway.open_files() > files {
-                assert!(
-                    began.elapsed() < NOTICED,
-                    "{} sockets are open still",
-                    gateway.open_files() - files
-                );
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-            println!("{:?} to notice", began.elapsed());
+            until("their sockets to be closed", || {
+                gateway.open_files() <= files
+            })
+            .await;
+            let noticed = began.elapsed();
+            println!("{noticed:?} to notice");
+            assert!(noticed < NOTICED, "{noticed:?}");
             let mut left = gateway.resident().saturating_sub(before);
             while left > LEFT && began.elapsed() < PATIENCE {
                 tokio::time::sleep(Duration::from_millis(100)).await;

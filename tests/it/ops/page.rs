@@ -1,6 +1,7 @@
 //! The operator's page in a real Chromium. Without one it is said so, and skipped.
 
 use serde_json::{Value, json};
+use twolane::branch::REJECTIONS;
 
 use super::rig::{HIDDEN, Rig, TOKEN, hidden_row};
 use crate::browser::{Browser, Tab, chromium};
@@ -22,8 +23,6 @@ fn cell(row: &str, name: &str) -> String {
     format!("document.querySelector('tr[data-key={row:?}] td[data-name={name:?}]')?.textContent")
 }
 
-/// Records that cannot be read from which on a branch halts.
-const HALTING: usize = twolane::branch::REJECTIONS;
 const YES: &str = "document.getElementById('sure-yes').click(); true";
 const ASKED: &str = "document.getElementById('sure').open";
 
@@ -139,7 +138,7 @@ fn an_operator_sees_what_goes_on_acts_with_the_token_alone_and_is_told_when_the_
         browser.until(&tab, &says("audit", "replay")).await;
 
         // A halt says where to read on.
-        for n in 0..HALTING {
+        for n in 0..REJECTIONS {
             rig.desk.produce(&format!("bad{n}"), "not JSON").await;
         }
         let state = cell(&branch, "state");

@@ -282,12 +282,11 @@ async fn listen(mut stream: TcpStream, mut buffer: BytesMut, heard: Arc<Heard>) 
         loop {
             match codec.decode(&mut buffer) {
                 Ok(Some(Frame::Text(text))) => {
-                    let pinged = holds_ping(&text);
-                    let rest = text.strip_prefix(b"{}\n").unwrap_or(&text);
-                    if rest.starts_with(br#"{"type":"entries""#) || rest.starts_with(PUSHED) {
+                    let ours = text.starts_with(br#"{"type":"entries""#);
+                    if ours || text.starts_with(PUSHED) || text.starts_with(b"{}\n") {
                         heard.entries(now, &text);
                     }
-                    if pinged {
+                    if !ours && holds_ping(&text) {
                         let Ok(pong) = peer::text(b"{}".to_vec()) else {
                             break;
                         };

@@ -142,9 +142,8 @@ async fn send(
 ) -> anyhow::Result<f64> {
     let mut config = topic::config(brokers);
     crate::produce::promises(&mut config);
-    // The client's default. Sent one by one, 2,000 changes a second keep the broker busy with requests alone; a capture sends
-    // what one look at the binlog finds, together.
-    config.set("linger.ms", "5");
+    // It lingers for 5 ms, as the client does by itself: sent one by one, 2,000 changes a second keep the broker busy with
+    // requests alone, and a capture sends together what one look at the binlog finds.
     let producer = BaseProducer::from_config_and_context(&config, Failures::default())
         .context("cannot make a Kafka client")?;
     let producer = Arc::new(producer);
