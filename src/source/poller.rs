@@ -51,6 +51,10 @@ const COMMIT_AGAIN: Duration = Duration::from_millis(250);
 /// A chunk waits at most this long for more records while others keep coming.
 const FLUSH: Duration = Duration::from_millis(5);
 
+/// After a wait, what else is about to come is let come before it is taken: a response of a few records to each of many
+/// partitions otherwise wakes this thread and the workers once a partition.
+const TOGETHER: Duration = Duration::from_millis(1);
+
 /// What a poller is given.
 pub(super) struct Means {
     pub(super) branch: Arc<Branch>,
@@ -188,9 +192,13 @@ impl Poller {
                 self.flush()?;
                 polled = self.consumer.poll(POLL);
             }
+            let came = polled.is_some();
             if let Some(polled) = polled {
                 let took = polled.map(|m| self.take_or_hold(&m));
                 self.after(took)?;
+            }
+            if last && came {
+                std::thread::sleep(TOGETHER);
             }
             if last || self.held.is_some() || self.stopping.is_some() {
                 break;

@@ -167,7 +167,7 @@ impl Actor for RoomActor {
         let folding = self.part("folding").fold().into_actor(self);
         ctx.spawn(folding.map(|folded, actor: &mut Self, ctx| {
             if folded.is_ok() {
-                actor.incarnation.exit.set(Exit::Stopped);
+                actor.incarnation.exit.set(Exit::Completed);
                 ctx.stop();
             }
         }));
