@@ -148,7 +148,9 @@ async fn commit((branch, progress, steps): (Arc<Branch>, Progress, Steps)) -> Re
                 branch.control.forgot(partition);
             }
             Err(SinkError::Refused(why)) => branch.halt(why),
-            Err(why @ (SinkError::Unavailable { .. } | SinkError::TooLarge(_))) => {
+            Err(
+                why @ (SinkError::Unavailable { .. } | SinkError::Late(_) | SinkError::TooLarge(_)),
+            ) => {
                 tracing::debug!(branch = branch.name, "not committed yet: {why}");
                 let again = branch.server.again(&mut delays, Because::Away);
                 progress.wait("the sink", again).await;

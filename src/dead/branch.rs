@@ -178,6 +178,7 @@ impl Branch {
             Err(SinkError::Refused(why)) => Err(Verdict::Refused(why)),
             Err(
                 why @ (SinkError::Unavailable { .. }
+                | SinkError::Late(_)
                 | SinkError::TooLarge(_)
                 | SinkError::Forgot { .. }),
             ) => Err(Verdict::Failed(why.to_string())),
@@ -269,7 +270,7 @@ impl Branch {
                     parts.extend(part.chunks(part.len().div_ceil(2)).map(<[u32]>::to_vec));
                     continue;
                 }
-                Err(SinkError::Unavailable { detail, alarm: _ }) => {
+                Err(SinkError::Unavailable { detail, alarm: _ } | SinkError::Late(detail)) => {
                     parts.push_front(part);
                     detail
                 }

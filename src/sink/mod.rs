@@ -180,6 +180,10 @@ pub enum SinkError {
         /// Whether an operator must act (a wrong password, a missing index).
         alarm: bool,
     },
+    /// Did not answer in time: retried, and what is to be written with fewer writes in a request, since the same again
+    /// would be as late.
+    #[error("{0}")]
+    Late(String),
     /// The server refused the request as a whole, for its size or for a reason that it does not tie to one
     /// write: to be split. A sink does not say this of a request that holds one write, but for its size.
     #[error("the server refuses the request as a whole: {0}")]

@@ -268,7 +268,7 @@ impl From<SinkError> for Unready {
                 alarm,
                 of: Whose::Sink,
             },
-            SinkError::TooLarge(_) | SinkError::Forgot { .. } => Self::Wait {
+            SinkError::Late(_) | SinkError::TooLarge(_) | SinkError::Forgot { .. } => Self::Wait {
                 why: e.to_string(),
                 alarm: false,
                 of: Whose::Sink,
@@ -428,7 +428,12 @@ async fn still_itself(branch: &Branch, identity: &TopicIdentity) {
             tracing::error!(branch = branch.name, "an operator must act: {why}");
         }
         // Writes meet the same and retry; they say so.
-        Err(SinkError::Unavailable { .. } | SinkError::TooLarge(_) | SinkError::Forgot { .. }) => {}
+        Err(
+            SinkError::Unavailable { .. }
+            | SinkError::Late(_)
+            | SinkError::TooLarge(_)
+            | SinkError::Forgot { .. },
+        ) => {}
     }
 }
 

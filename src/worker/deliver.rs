@@ -26,13 +26,14 @@ use crate::supervise::{Planned, Progress, Steps};
 pub(super) const REMIND: Duration = Duration::from_secs(30);
 
 /// Writes a job until everything in it is settled or given up; with `may_straggle` only until nothing but stragglers is
-/// left, which the caller sees through ([`Delivery::settle`]).
+/// left, which the caller sees through ([`Delivery::settle`]). A request begins with at most `part` writes.
 pub async fn deliver(
     branch: Arc<Branch>,
     sink: Arc<dyn Sink>,
     progress: Progress,
     steps: Steps,
     job: Job,
+    part: usize,
     may_straggle: bool,
 ) -> Delivery {
     progress.has_work(true);
@@ -44,10 +45,11 @@ pub async fn deliver(
         steps,
         job,
         delays: Delays::server(),
-        part: usize::MAX,
+        part,
         alone: Alone::default(),
         reminded: None,
         pressed: false,
+        late: false,
         taken: None,
     };
     while d.goes_on().await {
@@ -69,12 +71,14 @@ pub struct Delivery {
     /// Live writes that are not settled.
     select: Vec<u32>,
     delays: Delays,
-    /// The most writes in one request; halved where the server finds requests too large.
+    /// The most writes in one request; halved where the server finds requests too large, and where it is late.
     part: usize,
     alone: Alone,
     reminded: Option<Instant>,
     /// The sink's server has refused a whole request of it for now, or did not answer.
     pressed: bool,
+    /// It did not answer in time.
+    late: bool,
     /// Writes of the last request that was answered, and how long that took.
     taken: Option<(usize, Duration)>,
 }
@@ -97,6 +101,9 @@ impl Delivery {
 
     /// Tells what its requests say of the server.
     pub fn tell(&self, flight: &mut Flight) {
+        if self.late {
+            flight.late(self.part);
+        }
         if self.pressed {
             flight.refused();
         } else if let Some((writes, took)) = self.taken {
@@ -146,6 +153,11 @@ impl Delivery {
             Err(SinkError::Unavailable { detail, alarm }) => {
                 self.pressed = true;
                 self.unavailable(&detail, alarm, Because::Away).await;
+            }
+            Err(SinkError::Late(detail)) => {
+                (self.pressed, self.late) = (true, true);
+                self.part = now.len().div_ceil(2);
+                self.unavailable(&detail, false, Because::Away).await;
             }
             Err(SinkError::TooLarge(detail)) => {
                 if now.len() > 1 {

@@ -1,9 +1,14 @@
-//! How many requests a worker keeps in flight: `in_flight`, and fewer while its server cannot keep up.
+//! How many requests a worker keeps in flight, and of how many documents: `in_flight` and `batch_documents`, and fewer
+//! while its server cannot keep up.
 //!
 //! Additive increase and multiplicative decrease (Chiu and Jain, 1989), steered by what the server says and by how long
 //! it takes. Where it refuses a request for now (429) or does not answer, half as many; where it takes several times as long for a
 //! document as it did at its best, one less; with every other answer a part of one more. It never goes below one, so that
 //! work goes on and a server that has recovered is noticed.
+//!
+//! A request that is not answered in time is sent again with half of the documents, for as often as it takes: a starved
+//! server may need longer for a full one than is waited, and the same again would never be done. What follows begins
+//! with as many as passed, and half as many more with each answer.
 
 use std::time::Duration;
 
@@ -21,6 +26,9 @@ pub struct Flight {
     now: f64,
     /// Documents of a request from which on its time says something.
     enough: usize,
+    /// Documents of a request, and the most.
+    documents: usize,
+    most_documents: usize,
     /// Seconds a document took at best.
     best: f64,
 }
@@ -34,6 +42,8 @@ impl Flight {
             most: most.max(1) as f64,
             now: most.max(1) as f64,
             enough: documents / 2,
+            documents,
+            most_documents: documents,
             best: f64::INFINITY,
         }
     }
@@ -43,6 +53,16 @@ impl Flight {
         self.now as usize
     }
 
+    /// How many documents a request may hold now.
+    pub fn documents(&self) -> usize {
+        self.documents
+    }
+
+    /// The server did not answer in time, and took no more than this many documents at once after that.
+    pub fn late(&mut self, documents: usize) {
+        self.documents = self.documents.min(documents).max(1);
+    }
+
     /// The server has refused a request for now, or was away.
     pub fn refused(&mut self) {
         self.now = (self.now / 2.0).max(1.0);
@@ -50,6 +70,7 @@ impl Flight {
 
     /// The server has taken this many documents in one request.
     pub fn answered(&mut self, documents: usize, took: Duration) {
+        self.documents = (self.documents + self.documents.div_ceil(2)).min(self.most_documents);
         if documents > self.enough {
             let each = took.as_secs_f64() / documents as f64;
             self.best = each.min(self.best * FORGET);
@@ -100,6 +121,25 @@ mod tests {
             flight.answered(100, FAST * 5);
         }
         assert_eq!(flight.limit(), 4);
+    }
+
+    #[test]
+    fn a_server_that_is_late_gets_smaller_requests_until_it_answers_them() {
+        let mut flight = Flight::new(4, 1_000);
+        assert_eq!(flight.documents(), 1_000);
+        flight.late(125);
+        flight.late(250);
+        assert_eq!(flight.documents(), 125);
+        flight.answered(125, FAST);
+        assert_eq!(flight.documents(), 188);
+        for _ in 0..10 {
+            flight.answered(200, FAST);
+        }
+        assert_eq!(flight.documents(), 1_000);
+        flight.late(0);
+        assert_eq!(flight.documents(), 1);
+        flight.answered(1, FAST);
+        assert_eq!(flight.documents(), 2);
     }
 
     #[test]

@@ -367,6 +367,7 @@ impl Worker {
                 self.incarnation.progress.activity("a delivery"),
                 self.incarnation.steps.clone(),
                 job,
+                self.flight.documents(),
                 may_straggle,
             );
             ctx.spawn(delivered.into_actor(self).map(|delivery, worker, ctx| {

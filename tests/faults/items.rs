@@ -1,8 +1,9 @@
 //! A proxy before Elasticsearch that fails single items of a bulk request: the server never sees them, and the
-//! answer says 500 for each.
+//! answer says 500 for each. It can also be slow, by the document.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
@@ -20,6 +21,7 @@ struct State {
     /// How often each document's version was sent on.
     passed: Mutex<BTreeMap<(String, i64), u32>>,
     failed: Mutex<u64>,
+    each: Mutex<Duration>,
 }
 
 // === impl Items ===
@@ -55,6 +57,11 @@ impl Items {
         *lock(&self.state.failing) = ids.into_iter().map(|id| id.to_string()).collect();
     }
 
+    /// A bulk request takes so long for each of its documents from now on.
+    pub fn take(&self, each: Duration) {
+        *lock(&self.state.each) = each;
+    }
+
     /// Items that were failed.
     pub fn failed(&self) -> u64 {
         *lock(&self.state.failed)
@@ -75,6 +82,11 @@ async fn answer(
 ) -> HttpResponse {
     let failing = lock(&state.failing).clone();
     let bulk = request.path().ends_with("/_bulk");
+    if bulk {
+        let documents = body.iter().filter(|byte| **byte == b'\n').count() / 2;
+        let each = *lock(&state.each);
+        tokio::time::sleep(each * documents as u32).await;
+    }
     let (body, failed) = match bulk {
         true => state.sort(&body, &failing),
         false => (body.to_vec(), Vec::new()),

@@ -230,13 +230,10 @@ impl Client {
     fn unreachable(&self, error: &elasticsearch::Error) -> SinkError {
         let at = &self.address;
         if error.is_timeout() {
-            return SinkError::Unavailable {
-                detail: format!(
-                    "Elasticsearch at {at} did not answer within {:?} (elasticsearch.timeout)",
-                    self.timeout
-                ),
-                alarm: false,
-            };
+            return SinkError::Late(format!(
+                "Elasticsearch at {at} did not answer within {:?} (elasticsearch.timeout)",
+                self.timeout
+            ));
         }
         let mut connecting = false;
         let mut why = String::from("no reason given");

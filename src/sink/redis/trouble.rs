@@ -116,13 +116,10 @@ pub(crate) fn failed(error: &RedisError, doing: &str, settings: &RedisSettings) 
              and redis.url to a name that it holds ({})",
             cut(&error.to_string())
         )),
-        ErrorKind::Io if error.is_timeout() => SinkError::Unavailable {
-            detail: format!(
-                "{doing}: Redis did not answer within redis.timeout ({:?})",
-                settings.timeout
-            ),
-            alarm: false,
-        },
+        ErrorKind::Io if error.is_timeout() => SinkError::Late(format!(
+            "{doing}: Redis did not answer within redis.timeout ({:?})",
+            settings.timeout
+        )),
         ErrorKind::Io => SinkError::Unavailable {
             detail: format!("{doing}: {}", cut(&error.to_string())),
             alarm: false,

@@ -245,6 +245,47 @@ pub async fn one_item_fails(start: &Start<'_>) -> Row {
     case.verdict().await
 }
 
+/// A server that takes longer for a full request than is waited: the same again would never be done.
+pub async fn slow(start: &Start<'_>) -> Row {
+    const EACH: Duration = Duration::from_millis(30);
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    let only = Options {
+        redis: None,
+        elasticsearch: Some("workers = 1\nin_flight = 1\nbatch_documents = 200\nlinger = \"20ms\""),
+        ..options()
+    };
+    let mut case = Case::new(
+        start,
+        "Elasticsearch starved: 200 documents take 6 s, 1 s is waited",
+        only,
+    )
+    .await;
+    let items = Items::before(&case.rig.elasticsearch);
+    case.rig.config.settings.elasticsearch.url = items.url.clone();
+    case.rig.config.settings.elasticsearch.timeout = TIMEOUT;
+    let lane = case.begin(start).await;
+    case.settles().await;
+    let branch = lane.branches().remove(0);
+    case.strikes().await;
+    items.take(EACH);
+    case.model.change(&case.rig, 400).await;
+    until("the changes to pass", || async {
+        Count::of(&branch).consumed >= case.model.sent() && branch.ledger.pending() == 0
+    })
+    .await;
+    let late = branch.stats.retried.load(Ordering::Relaxed);
+    case.note(format!("{late} requests were late"));
+    if late == 0 {
+        case.violation("no request was late".to_owned());
+    }
+    items.take(Duration::ZERO);
+    case.lifted();
+    case.settles().await;
+    case.recovered();
+    case.rest(vec![lane]).await;
+    case.verdict().await
+}
+
 /// Records of these rows.
 fn records_of(case: &Case, ids: &[i64]) -> usize {
     let log = case.model.log();

@@ -49,6 +49,7 @@ pub const ROWS: &[Entry] = rows![
     "4b" LANE elasticsearch::stopped_and_continued,
     "4c" LANE elasticsearch::rejections_and_conflicts,
     "4d" LANE elasticsearch::one_item_fails,
+    "4e" LANE elasticsearch::slow,
     "5" LANE elasticsearch::flood_stage,
     "6" LANE replay::after_a_delete_and_a_shards_restart,
     "7a" LANE redis::killed_with_persistence,
