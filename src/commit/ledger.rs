@@ -12,6 +12,8 @@
 //! A plain mutex, held for one chunk's or one batch's records at a time and never across an await: the
 //! poller's thread, the workers' and the committer's all come here.
 
+mod lease;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -19,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+pub use self::lease::Lease;
 use super::watermark::{OutOfOrder, Resolution, Ticket, Watermark};
 use crate::event::{Mark, Position};
 use crate::planted::{Bug, planted};
@@ -71,14 +74,6 @@ struct Partition {
     rewind: bool,
 }
 
-/// The right to open partitions and take records, until the next one is given out. Dropped, it ends every
-/// generation.
-#[derive(Debug)]
-pub struct Lease {
-    ledger: Arc<Ledger>,
-    number: u64,
-}
-
 /// Watermarks of some partitions, read anew at each asking.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenMarks<'a> {
@@ -101,79 +96,6 @@ impl Watermarks for OpenMarks<'_> {
                 })
             })
             .collect()
-    }
-}
-
-// === impl Lease ===
-
-impl Lease {
-    /// Its number; later ones are higher.
-    pub fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// Whether it is good.
-    pub fn holds(&self) -> bool {
-        let _all = self.ledger.lock();
-        self.is_good()
-    }
-
-    /// As [`Ledger::open`].
-    pub fn open(&self, partition: i32, start: i64) {
-        let mut all = self.ledger.lock();
-        if self.is_good() {
-            self.ledger.open_in(&mut all, partition, start);
-        }
-    }
-
-    /// As [`Ledger::close`].
-    pub fn close(&self, partition: i32) {
-        let mut all = self.ledger.lock();
-        if self.is_good()
-            && let Some(p) = all.get_mut(&partition)
-        {
-            self.ledger.end_generation(p);
-        }
-        self.ledger.resolved.notify_all();
-    }
-
-    /// As [`Ledger::rewind`].
-    pub fn rewind(&self, partition: i32) -> Option<i64> {
-        let mut all = self.ledger.lock();
-        if !self.is_good() {
-            return None;
-        }
-        self.ledger.rewind_in(&mut all, partition)
-    }
-
-    /// As [`Ledger::take`].
-    ///
-    /// # Errors
-    /// As [`Ledger::take`].
-    pub fn take(&self, position: Position) -> Result<Option<Claim>, OutOfOrder> {
-        let mut all = self.ledger.lock();
-        if !self.is_good() {
-            return Ok(None);
-        }
-        self.ledger.take_in(&mut all, position)
-    }
-
-    /// To be asked with the partitions locked.
-    fn is_good(&self) -> bool {
-        self.ledger.leased.load(Ordering::Relaxed) == self.number
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let mut all = self.ledger.lock();
-        if self.is_good() {
-            for p in all.values_mut() {
-                self.ledger.end_generation(p);
-            }
-        }
-        drop(all);
-        self.ledger.resolved.notify_all();
     }
 }
 

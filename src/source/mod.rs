@@ -11,6 +11,7 @@ mod offsets;
 mod poller;
 mod pollers;
 mod probe;
+mod ready;
 mod room;
 mod turn_back;
 

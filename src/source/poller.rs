@@ -9,6 +9,8 @@
 //! It has a thread to itself since librdkafka calls back on whichever thread polls, and draining before a
 //! revocation must block that thread and no arbiter.
 
+mod offer;
+
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,17 +21,18 @@ use std::time::{Duration, Instant};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc;
 
+use self::offer::offer;
 use super::command::{Command, Event};
 use super::consumer_config;
 use super::group::{Group, list, lock};
 use crate::branch::Branch;
 use crate::commit::{Lease, Ledger};
-use crate::event::{Headers, Mark, Position};
-use crate::route::{Incoming, Router};
+use crate::event::Mark;
+use crate::route::Router;
 use crate::supervise::{Exit, Progress, Steps};
 
 /// Records between the watermarks and the last ones taken: bounds the ledger, not the payloads.
@@ -461,54 +464,5 @@ impl Poller {
 
     pub(super) fn ledger(&self) -> Arc<Ledger> {
         Arc::clone(&self.group().branch.ledger)
-    }
-}
-
-/// What stands for a header whose name is not UTF-8.
-const UNREADABLE: &str = "unreadable-header-name";
-
-/// Offers a message to the router; `false` without room for it.
-fn offer(
-    group: &Group,
-    message: &impl rdkafka::Message,
-    packed: &mut Vec<u8>,
-) -> Result<bool, String> {
-    packed.clear();
-    if let Some(headers) = message.headers() {
-        for i in 0..headers.count() {
-            // The client panics on a name that is not UTF-8, which no client of Kafka's own writes.
-            match catch_unwind(AssertUnwindSafe(|| headers.try_get(i))) {
-                Ok(Some(h)) => Headers::push(packed, h.key, h.value),
-                Ok(None) => break,
-                Err(_) => Headers::push(packed, UNREADABLE, None),
-            }
-        }
-    }
-    let incoming = Incoming {
-        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-        key: message.key(),
-        value: message.payload(),
-        headers: packed,
-    };
-    let mut router = lock(&group.router);
-    if !router.reserve(&incoming) {
-        return Ok(false);
-    }
-    let position = Position {
-        partition: message.partition(),
-        offset: message.offset(),
-    };
-    group.steps.at("route").map_err(|e| e.to_string())?;
-    let claim = group
-        .lease
-        .take(position)
-        .map_err(|e| format!("{} {position}: {e}", group.branch.topic().name))?;
-    match claim {
-        Some(claim) => {
-            router.push(claim, &incoming).map_err(|e| e.to_string())?;
-            Ok(true)
-        }
-        // Not open: whoever opens it seeks to where it begins.
-        None => Ok(true),
     }
 }

@@ -4,18 +4,19 @@
 //! pass is tried for as long as it takes; it is given up only when its partition's generation has ended or the
 //! branch halts, and then the ledger already counts it as abandoned.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+mod versions;
+
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::alone::Alone;
+use super::bury::bury;
 use super::flight::Flight;
 use super::job::Job;
 use crate::branch::{Branch, Judge, Sample, now_ms};
 use crate::commit::Resolution;
-use crate::event::{Body, Position, Version};
+use crate::event::Body;
 use crate::planted::{Bug, planted};
 use crate::retry::{Because, Delays, Server};
 use crate::sink::dead_letter::Letter;
@@ -337,74 +338,6 @@ impl Delivery {
         self.select.extend(older);
     }
 
-    /// A version that this lane has not read yet: from another epoch, or past what it has taken.
-    fn is_suspicious(&self, write: u32, by: Version) -> bool {
-        let Some(w) = self.job.batch().writes().get(write as usize) else {
-            return false;
-        };
-        by > w.version
-            && (by.epoch_bits() != w.version.epoch_bits()
-                || self
-                    .branch
-                    .ledger
-                    .next(w.position.partition)
-                    .is_none_or(|next| by.offset() >= next))
-    }
-
-    /// Asks the broker whether the records of these versions can exist; a version from nowhere halts the branch.
-    /// It is asked once for each partition: where much is read again, almost every write meets a newer one.
-    async fn check_versions(&mut self, suspicious: Vec<(u32, Version)>) {
-        let spec = self.branch.topic().epoch.get();
-        let mut ends: BTreeMap<i32, Option<i64>> = BTreeMap::new();
-        let mut resolved = Vec::new();
-        let mut unknown = None;
-        for (write, by) in suspicious {
-            let Some(position) = self.position(write) else {
-                continue;
-            };
-            let end = match ends.entry(position.partition) {
-                Entry::Occupied(known) => *known.get(),
-                Entry::Vacant(new) => {
-                    let asked = self.branch.probe.watermarks(position.partition);
-                    let asked = self.progress.wait("kafka", asked).await;
-                    let end = asked.map(|(_, end)| end).map_err(|why| unknown = Some(why));
-                    *new.insert(end.ok())
-                }
-            };
-            let epoch = by.epoch_bits();
-            match end {
-                None => self.select.push(write),
-                Some(end) if epoch == spec && by.offset() < end => {
-                    self.job
-                        .settle(write, Resolution::Superseded, &mut resolved);
-                }
-                Some(end) => self.branch.halt(format!(
-                    "{} {position}: the sink holds version {by} (epoch {epoch}, offset {}), which no record of this topic has \
-                     (epoch {spec}, end offset {end}): the topic was made anew, or something else writes to this sink. Raise \
-                     `epoch` in {} above {epoch} if the topic was made anew",
-                    self.branch.topic().name,
-                    by.offset(),
-                    self.branch.topic().file.display(),
-                )),
-            }
-        }
-        self.branch.ledger.resolve(resolved);
-        if let Some(why) = unknown {
-            self.unavailable_of(
-                Arc::clone(&self.branch.kafka),
-                &why.to_string(),
-                false,
-                Because::Away,
-            )
-            .await;
-        }
-    }
-
-    fn position(&self, write: u32) -> Option<Position> {
-        let write = self.job.batch().writes().get(write as usize)?;
-        Some(write.position)
-    }
-
     fn drop_stale(&mut self) {
         let (job, ledger) = (&self.job, &self.branch.ledger);
         self.select
@@ -451,47 +384,4 @@ impl Delivery {
             _ = state.wait_for(|s| matches!(s, crate::branch::State::Halted(_))) => {}
         }
     }
-}
-
-/// Puts a record into the dead-letter topic, for as long as it takes and `alive` holds; says whether it is
-/// there.
-pub async fn bury(
-    branch: &Branch,
-    progress: &Progress,
-    letter: &Letter<'_>,
-    alive: impl Fn() -> bool,
-) -> bool {
-    let mut delays = Delays::server();
-    while alive() && !branch.control.is_halted() {
-        match progress.wait("kafka", branch.dead.send(letter)).await {
-            Ok(()) => {
-                branch.kafka.answered();
-                branch.stats.reason(letter.reason);
-                tracing::error!(
-                    branch = branch.name,
-                    topic = branch.topic().name,
-                    partition = letter.record.position.partition,
-                    offset = letter.record.position.offset,
-                    reason = letter.reason,
-                    "dead letter: {}",
-                    letter.detail
-                );
-                return true;
-            }
-            Err(why) => {
-                let delay = delays.next_delay();
-                tracing::warn!(
-                    branch = branch.name,
-                    topic = branch.topic().name,
-                    partition = letter.record.position.partition,
-                    offset = letter.record.position.offset,
-                    ?delay,
-                    "the dead-letter topic does not take it: {why}; trying again"
-                );
-                let again = branch.kafka.after(delay, Because::Away);
-                progress.wait("kafka", again).await;
-            }
-        }
-    }
-    false
 }

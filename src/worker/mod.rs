@@ -5,6 +5,7 @@
 
 mod alone;
 mod await_schema;
+mod bury;
 mod deliver;
 mod flight;
 mod job;
@@ -26,7 +27,8 @@ use crate::sink::dead_letter::Letter;
 use crate::supervise::Incarnation;
 use crate::transform::Projection;
 use await_schema::Waiting;
-use deliver::{Delivery, bury, deliver};
+use bury::bury;
+use deliver::{Delivery, deliver};
 use flight::Flight;
 use job::{Added, Job};
 

@@ -1,9 +1,3 @@
 #![no_main]
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used)]
 
-#[path = "../../decode_formats/lane.rs"]
-mod lane;
-#[path = "../targets.rs"]
-mod targets;
-
-libfuzzer_sys::fuzz_target!(|data: &[u8]| targets::run("column_type", data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| twolane_fuzz::run("column_type", data));
