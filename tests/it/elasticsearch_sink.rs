@@ -417,7 +417,8 @@ async fn an_answer_that_is_no_answer_says_nothing_of_any_write() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_silent_or_not_there_is_unavailable_within_the_timeout() {
+async fn a_server_that_is_silent_is_late_within_the_timeout_and_one_that_is_not_there_unavailable()
+{
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut lane = Lane::at(
         "silent",
@@ -425,8 +426,11 @@ async fn a_server_that_is_silent_or_not_there_is_unavailable_within_the_timeout(
     );
     lane.settings.timeout = std::time::Duration::from_millis(200);
     let sink = lane.hub().connect().unwrap();
-    let (detail, _) = unavailable(write(&sink, &[("a", version(1, 1), Some("{}"))]).await);
-    assert!(detail.contains("elasticsearch.timeout"), "{detail}");
+    let late = write(&sink, &[("a", version(1, 1), Some("{}"))]).await;
+    assert!(
+        matches!(&late, Err(SinkError::Late(detail)) if detail.contains("elasticsearch.timeout")),
+        "{late:?}"
+    );
     drop(listener);
     let (detail, alarm) = unavailable(write(&sink, &[("a", version(1, 1), Some("{}"))]).await);
     assert!(alarm && detail.contains("elasticsearch.url"), "{detail}");

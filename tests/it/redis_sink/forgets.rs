@@ -37,7 +37,7 @@ async fn write_patiently(sink: &dyn Sink, rows: &Rows, marks: &[Mark]) -> Result
     loop {
         match write(sink, rows, marks).await {
             Ok(_) => return Ok(()),
-            Err(SinkError::Unavailable { detail, .. }) => {
+            Err(SinkError::Unavailable { detail, .. } | SinkError::Late(detail)) => {
                 assert!(Instant::now() < deadline, "{detail}");
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
@@ -186,7 +186,8 @@ async fn a_restart_with_older_data_is_noticed_with_the_marker_that_survived() {
     let deadline = Instant::now() + Duration::from_secs(10);
     let noticed = loop {
         match lane.hub.verify(&[0]).await {
-            Err(SinkError::Unavailable { .. }) if Instant::now() < deadline => {}
+            Err(SinkError::Unavailable { .. } | SinkError::Late(_))
+                if Instant::now() < deadline => {}
             other => break other,
         }
     };
@@ -383,7 +384,7 @@ async fn crash_under_load(options: &[&str], snapshots: Option<Duration>) {
                     Err(SinkError::Unavailable { detail, .. })
                         if detail.contains("proves nothing") => {}
                     // The end of this server.
-                    Err(SinkError::Unavailable { .. }) => return,
+                    Err(SinkError::Unavailable { .. } | SinkError::Late(_)) => return,
                     Err(other) => panic!("{other}"),
                 }
             }
