@@ -180,8 +180,7 @@ pub enum SinkError {
         /// Whether an operator must act (a wrong password, a missing index).
         alarm: bool,
     },
-    /// Did not answer in time: retried, and what is to be written with fewer writes in a request, since the same again
-    /// would be as late.
+    /// Did not answer in time: retried; by workers with fewer writes in a request, since the same again may be as late.
     #[error("{0}")]
     Late(String),
     /// The server refused the request as a whole, for its size or for a reason that it does not tie to one

@@ -13,9 +13,10 @@ use crate::sink::dead_letter::dead_topic;
 const KEPT: usize = 2_000;
 /// How long one look reads; the next one goes on from there.
 const READING: Duration = Duration::from_secs(3);
+
 /// The letters of one source topic.
 #[derive(Debug, Clone, Serialize)]
-pub struct TopicView {
+pub(in crate::ops) struct TopicView {
     /// The source topic.
     topic: String,
     /// The topic that its letters are in.
@@ -27,7 +28,7 @@ pub struct TopicView {
     /// How many, by reason.
     reasons: BTreeMap<String, u64>,
     /// The newest, the newest first.
-    pub letters: Vec<Summary>,
+    pub(in crate::ops) letters: Vec<Summary>,
     /// Why it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
