@@ -140,7 +140,21 @@ impl Lane {
             value,
             headers: Headers::default(),
         };
-        let change = match self.decoder.decode(&record)? {
+        let changes = self.decoder.decode(&record);
+        let taken = changes.and_then(|changes| self.write(position, changes));
+        // At a glance it is the same.
+        let changes = self.decoder.glance(&record);
+        let glanced = changes.and_then(|changes| self.write(position, changes));
+        assert_eq!(glanced.as_ref().ok(), taken.as_ref().ok());
+        taken
+    }
+
+    fn write(
+        &mut self,
+        position: Position,
+        changes: Changes<'_>,
+    ) -> Result<(String, String), DecodeError> {
+        let change = match changes {
             Changes::One(change) => change,
             Changes::Many(_) | Changes::Partly { .. } => panic!("Debezium has one row a record"),
             Changes::Pass(pass) => return Ok((format!("pass\t{}", pass.reason()), String::new())),

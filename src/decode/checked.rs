@@ -22,8 +22,12 @@ impl<D> Checked<D> {
     }
 }
 
-impl<D: Decoder> Decoder for Checked<D> {
-    fn decode<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError> {
+impl<D> Checked<D> {
+    fn check<'a>(
+        &mut self,
+        record: &Record<'a>,
+        decode: impl FnOnce(&mut D, &Record<'a>) -> Result<Changes<'a>, DecodeError>,
+    ) -> Result<Changes<'a>, DecodeError> {
         let bytes = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
         if bytes > MAX_BYTES {
             return Err(DecodeError::new(
@@ -31,7 +35,7 @@ impl<D: Decoder> Decoder for Checked<D> {
                 format!("the record has {bytes} bytes, more than the {MAX_BYTES} allowed"),
             ));
         }
-        let changes = self.decoder.decode(record)?;
+        let changes = decode(&mut self.decoder, record)?;
         match (&changes, self.truncates) {
             (Changes::Pass(Pass::Truncate), OnTruncate::DeadLetter) => Err(DecodeError::new(
                 Reason::Truncate,
@@ -42,6 +46,16 @@ impl<D: Decoder> Decoder for Checked<D> {
                 OnTruncate::Ignore | OnTruncate::DeadLetter,
             ) => Ok(changes),
         }
+    }
+}
+
+impl<D: Decoder> Decoder for Checked<D> {
+    fn decode<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError> {
+        self.check(record, D::decode)
+    }
+
+    fn glance<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError> {
+        self.check(record, D::glance)
     }
 }
 

@@ -43,6 +43,9 @@ pub enum Key<'a> {
 pub struct Row<'a> {
     /// The object's text, which is valid JSON; a format that is not JSON owns what it wrote.
     pub object: Cow<'a, str>,
+    /// Whether that has been looked at. Where it has not, whoever walks the text finds out, and turns to
+    /// [`Decoder::decode`](crate::decode::Decoder::decode) where it is not.
+    pub checked: bool,
     /// The columns' types, where the record brings them.
     pub schema: Option<Arc<RowSchema>>,
 }

@@ -140,19 +140,22 @@ impl EventTopic {
             ))
         })?;
         let text = raw.get();
-        match scan::value(text) {
-            Ok(scan::Value::Nested(nested)) if nested.depth > MAX_DEPTH => {
+        let nesting = match scan::value(text) {
+            Ok(scan::Value::Nested(object)) if object.starts_with('{') => scan::nesting(object),
+            Ok(_) | Err(_) => return Err(Refused::json("is JSON, but no object")),
+        };
+        match nesting {
+            Ok(nesting) if nesting.depth > MAX_DEPTH => {
                 return Err(Refused::json(format!(
                     "nests deeper than {MAX_DEPTH} levels"
                 )));
             }
-            Ok(scan::Value::Nested(nested)) if nested.lone_surrogate => {
+            Ok(nesting) if !nesting.lone_surrogate => {}
+            Ok(_) | Err(_) => {
                 return Err(Refused::json(
                     "holds an escape that is no character (a lone surrogate)",
                 ));
             }
-            Ok(scan::Value::Nested(_)) if text.starts_with('{') => {}
-            Ok(_) | Err(_) => return Err(Refused::json("is JSON, but no object")),
         }
         match &self.payload {
             Payload::Json => {

@@ -12,7 +12,7 @@ use crate::decode::{DecodeError, Reason};
 use crate::event::RowSchema;
 
 use super::convert::{Conversion, Fault, MAX_DEPTH, Representation, resolve};
-use super::scan::{self, Str};
+use super::scan::{Member, Str};
 
 /// Fields that the lane itself puts beside a row's.
 const RESERVED: [&str; 3] = ["_v", "_deleted", "_deleted_at"];
@@ -54,8 +54,7 @@ pub(super) struct Plan {
 #[derive(Debug)]
 pub(super) struct Column {
     pub(super) name: Box<str>,
-    /// `"name":`, as a row has it.
-    member: Box<[u8]>,
+    member: Member,
     declared: Option<ColumnType>,
     /// What the record's own schema says that it is.
     own: Option<String>,
@@ -167,7 +166,7 @@ impl Rules {
         let of_schema = schema.filter(|s| s.is_complete()).and(wire);
         Column {
             name: name.into(),
-            member: member(name),
+            member: Member::new(name),
             own: wire.map(|wire| wire.name()),
             required: known.is_some() || of_schema.is_some(),
             declared,
@@ -192,17 +191,9 @@ impl Field {
     fn new(name: &str) -> Self {
         Self {
             text: name.into(),
-            json: [b",", &*member(name)].concat().into(),
+            json: [b",", Member::new(name).text()].concat().into(),
         }
     }
-}
-
-/// `"name":`
-fn member(name: &str) -> Box<[u8]> {
-    let mut json = b"\"".to_vec();
-    scan::escape(name, &mut json);
-    json.extend_from_slice(b"\":");
-    json.into()
 }
 
 // === impl Plan ===
@@ -256,9 +247,9 @@ impl Plan {
         }
     }
 
-    /// How a row has the column that is expected next, `"name":`.
+    /// How a row has the column that is expected next.
     #[inline]
-    pub(super) fn expected(&self) -> Option<&[u8]> {
+    pub(super) fn expected(&self) -> Option<&Member> {
         Some(&self.columns.get(self.expected_at())?.member)
     }
 

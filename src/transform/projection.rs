@@ -56,7 +56,7 @@ impl Projection {
     }
 
     /// Appends one change to a batch of the projection's shape and returns the write's index in it. On an
-    /// error the batch is as it was.
+    /// error the batch is as it was. A row that has not been checked is: what becomes a document is JSON.
     ///
     /// # Errors
     /// [`DecodeError`] where the key or the row is not what the topic's spec says, or may not become a document.
@@ -100,19 +100,21 @@ impl Projection {
         plan.begin();
         let start = draft.arena().len();
         let mut fields = 0;
-        let mut members = Members::of(&row.object).map_err(|_| broken(&row.object))?;
+        let members = if row.checked {
+            Members::of(&row.object)
+        } else {
+            Members::unchecked(&row.object)
+        };
+        let mut members = members.map_err(|_| broken(&row.object))?;
         loop {
-            let expected = plan.expected().and_then(|member| members.value_of(member));
-            let (column, value) = match expected {
-                Some(value) => (
-                    plan.take_expected()?,
-                    value.map_err(|_| broken(&row.object))?,
-                ),
-                None => match members.next().map_err(|_| broken(&row.object))? {
-                    Some((name, value)) => (plan.next(name, &self.rules)?, value),
+            let column = match plan.expected() {
+                Some(expected) if members.is_next(expected) => plan.take_expected()?,
+                Some(_) | None => match members.name().map_err(|_| broken(&row.object))? {
+                    Some(name) => plan.next(name, &self.rules)?,
                     None => break,
                 },
             };
+            let value = members.value().map_err(|_| broken(&row.object))?;
             fields += 1;
             match self.shape {
                 Shape::Json => {

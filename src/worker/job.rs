@@ -12,7 +12,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 
 use crate::commit::{Claim, Resolution};
 use crate::decode::{DecodeError, Decoder};
-use crate::event::{Batch, Changes, Origin, Pass, Record, Shape, SourcePosition, Version};
+use crate::event::{Batch, Change, Changes, Origin, Pass, Record, Shape, SourcePosition, Version};
 use crate::route::Chunk;
 use crate::transform::Projection;
 
@@ -34,6 +34,16 @@ struct Entry {
     /// Writes not settled yet.
     open: u32,
     worst: Resolution,
+}
+
+/// A record, and where it comes from.
+pub struct Incoming<'a> {
+    pub chunk: &'a Arc<Chunk>,
+    /// Its place in the chunk.
+    pub index: usize,
+    pub claim: Claim,
+    pub record: &'a Record<'a>,
+    pub version: Version,
 }
 
 /// What became of a record that was added.
@@ -72,46 +82,58 @@ impl Job {
     }
 
     /// Decodes a record of `chunk` and adds what it writes. On an error nothing was added. With `reported` a
-    /// dead letter already tells of the part that may not be written.
+    /// dead letter already tells of the part that may not be written. `seen` is told where the record stood in the
+    /// source's log.
     pub fn add(
         &mut self,
-        (chunk, index): (&Arc<Chunk>, usize),
-        (claim, record): (Claim, &Record<'_>),
-        version: Version,
+        from: &Incoming<'_>,
         reported: bool,
         (decoder, projection): (&mut dyn Decoder, &mut Projection),
         seen: impl FnOnce(&SourcePosition<'_>),
     ) -> Result<Added, DecodeError> {
-        let changes = decoder.decode(record)?;
-        let one;
-        let mut worst = Resolution::Filtered;
-        let changes = match &changes {
+        let record = from.record;
+        let glanced = decoder.glance(record)?;
+        let looked_at;
+        let (changes, added) = match self.put(from, reported, projection, &glanced) {
+            Ok(added) => (&glanced, added),
+            Err(why) if rows(&glanced).iter().all(is_checked) => return Err(why),
+            Err(_) => {
+                looked_at = decoder.decode(record)?;
+                let added = self.put(from, reported, projection, &looked_at)?;
+                (&looked_at, added)
+            }
+        };
+        if let (Added::Batched, Some(first)) = (&added, rows(changes).first()) {
+            seen(&first.source);
+        }
+        Ok(added)
+    }
+
+    fn put(
+        &mut self,
+        from: &Incoming<'_>,
+        reported: bool,
+        projection: &mut Projection,
+        changes: &Changes<'_>,
+    ) -> Result<Added, DecodeError> {
+        let worst = match changes {
             Changes::Pass(pass) => return Ok(Added::Passed(*pass)),
             Changes::Partly { stray, .. } if !reported => {
                 return Ok(Added::Partly(stray.clone()));
             }
-            Changes::Partly { rows, .. } => {
-                worst = Resolution::DeadLettered;
-                rows.as_slice()
-            }
-            Changes::One(change) => {
-                one = std::slice::from_ref(change);
-                one
-            }
-            Changes::Many(changes) => changes.as_slice(),
+            Changes::Partly { .. } => Resolution::DeadLettered,
+            Changes::One(_) | Changes::Many(_) => Resolution::Filtered,
         };
-        if let Some(first) = changes.first() {
-            seen(&first.source);
-        }
         if self.entries.is_empty() {
             self.opened = Instant::now();
         }
+        let position = from.record.position;
         let entry = u32_of(self.entries.len());
         let first_write = self.batch.writes().len();
-        for change in changes {
+        for change in rows(changes) {
             let origin = Origin {
-                position: record.position,
-                version,
+                position,
+                version: from.version,
                 record: entry,
                 committed_ms: change.source.committed_ms,
             };
@@ -122,20 +144,17 @@ impl Job {
         for write in first_write..self.batch.writes().len() {
             open += u32::from(self.make_newest(u32_of(write)));
         }
-        if self
-            .chunks
-            .last()
-            .is_none_or(|last| !Arc::ptr_eq(last, chunk))
-        {
-            self.chunks.push(Arc::clone(chunk));
+        let same = |last: &Arc<Chunk>| Arc::ptr_eq(last, from.chunk);
+        if !self.chunks.last().is_some_and(same) {
+            self.chunks.push(Arc::clone(from.chunk));
         }
-        if !self.partitions.contains(&record.position.partition) {
-            self.partitions.push(record.position.partition);
+        if !self.partitions.contains(&position.partition) {
+            self.partitions.push(position.partition);
         }
         self.entries.push(Entry {
-            claim,
+            claim: from.claim,
             chunk: u32_of(self.chunks.len() - 1),
-            index: u32_of(index),
+            index: u32_of(from.index),
             open,
             worst,
         });
@@ -281,6 +300,18 @@ fn rank(resolution: Resolution) -> u8 {
         Resolution::Applied => 2,
         Resolution::DeadLettered => 3,
     }
+}
+
+fn rows<'c, 'a>(changes: &'c Changes<'a>) -> &'c [Change<'a>] {
+    match changes {
+        Changes::One(change) => std::slice::from_ref(change),
+        Changes::Many(rows) | Changes::Partly { rows, .. } => rows,
+        Changes::Pass(_) => &[],
+    }
+}
+
+fn is_checked(change: &Change<'_>) -> bool {
+    change.after.as_ref().is_none_or(|row| row.checked)
 }
 
 /// Jobs are cut long before 2^32 of anything.

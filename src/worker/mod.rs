@@ -30,7 +30,7 @@ use await_schema::Waiting;
 use bury::bury;
 use deliver::{Delivery, deliver};
 use flight::Flight;
-use job::{Added, Job};
+use job::{Added, Incoming, Job};
 
 /// The reason of a dead letter for a row whose former key lives in another partition.
 const KEY_MOVED: &str = "key_moved";
@@ -152,10 +152,15 @@ impl Worker {
             Err(why) => return self.branch.halt(format!("{}: {why}", topic.name)),
         };
         let (seen, stats) = (&mut self.seen, &self.branch.stats);
-        let added = self.building.add(
-            (chunk, index),
-            (claim, &record),
+        let incoming = Incoming {
+            chunk,
+            index,
+            claim,
+            record: &record,
             version,
+        };
+        let added = self.building.add(
+            &incoming,
             reported,
             (&mut *self.decoder, &mut self.projection),
             |source| {

@@ -100,7 +100,26 @@ impl Lane {
             value,
             headers,
         };
-        let (changes, stray) = match self.decoder.decode(&record)? {
+        let changes = self.decoder.decode(&record);
+        let lines = changes.and_then(|changes| self.write(&record, changes));
+        // What is made of it at a glance is the same, or nothing.
+        match self.decoder.glance(&record) {
+            Err(_) => assert!(lines.is_err()),
+            Ok(changes) => {
+                if let Ok(glanced) = self.write(&record, changes) {
+                    assert_eq!(lines.as_ref(), Ok(&glanced));
+                }
+            }
+        }
+        lines
+    }
+
+    fn write(
+        &mut self,
+        record: &Record<'_>,
+        changes: Changes<'_>,
+    ) -> Result<Vec<String>, DecodeError> {
+        let (changes, stray) = match changes {
             Changes::One(change) => (vec![change], false),
             Changes::Many(changes) => (changes, false),
             Changes::Partly { rows, .. } => (rows, true),
@@ -110,7 +129,7 @@ impl Lane {
         let mut lines = Vec::new();
         for change in &changes {
             let origin = Origin {
-                position,
+                position: record.position,
                 version: Version::new(Epoch::new(1).unwrap(), 1).unwrap(),
                 record: 0,
                 committed_ms: change.source.committed_ms,

@@ -68,9 +68,9 @@ impl AvroSchema {
             (Node::Enum(symbols), Value::String(text)) if symbols.iter().any(|s| text.is(s)) => {
                 Ok(())
             }
-            (Node::Array(item), Value::Nested(nested)) if nested.text.starts_with('[') => {
+            (Node::Array(item), Value::Nested(nested)) if nested.starts_with('[') => {
                 let items: Vec<&RawValue> =
-                    serde_json::from_str(nested.text).map_err(|_| Unfit::json(path))?;
+                    serde_json::from_str(nested).map_err(|_| Unfit::json(path))?;
                 for (i, raw) in items.iter().enumerate() {
                     let path = format!("{path}[{i}]");
                     let value = scan::value(raw.get()).map_err(|_| Unfit::json(&path))?;
@@ -78,16 +78,16 @@ impl AvroSchema {
                 }
                 Ok(())
             }
-            (Node::Map(item), Value::Nested(nested)) if nested.text.starts_with('{') => {
-                let mut members = Members::of(nested.text).map_err(|_| Unfit::json(path))?;
+            (Node::Map(item), Value::Nested(nested)) if nested.starts_with('{') => {
+                let mut members = Members::of(nested).map_err(|_| Unfit::json(path))?;
                 while let Some((name, value)) = members.next().map_err(|_| Unfit::json(path))? {
                     let path = join(path, name.inner);
                     self.check(*item, None, value, &path, depth + 1)?;
                 }
                 Ok(())
             }
-            (Node::Record(fields), Value::Nested(nested)) if nested.text.starts_with('{') => {
-                self.fields(fields, nested.text, path, depth)
+            (Node::Record(fields), Value::Nested(nested)) if nested.starts_with('{') => {
+                self.fields(fields, nested, path, depth)
             }
             (Node::Union(branches), value) => {
                 let mut first = None;

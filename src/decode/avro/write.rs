@@ -81,7 +81,7 @@ impl AvroSchema {
             }
             (Node::Array(item), Value::Nested(nested)) => {
                 let items: Vec<&RawValue> =
-                    serde_json::from_str(nested.text).map_err(|_| Unfit::json(path))?;
+                    serde_json::from_str(nested).map_err(|_| Unfit::json(path))?;
                 if !items.is_empty() {
                     count(items.len(), out);
                 }
@@ -93,7 +93,7 @@ impl AvroSchema {
                 count(0, out);
             }
             (Node::Map(item), Value::Nested(nested)) => {
-                let members = members(nested.text, path)?;
+                let members = members(nested, path)?;
                 if !members.is_empty() {
                     count(members.len(), out);
                 }
@@ -104,7 +104,7 @@ impl AvroSchema {
                 count(0, out);
             }
             (Node::Record(fields), Value::Nested(nested)) => {
-                self.write_fields(fields, nested.text, path, out)?;
+                self.write_fields(fields, nested, path, out)?;
             }
             (Node::Union(branches), value) => {
                 let takes = |at: &usize| self.check(*at, wire, value, path, 0).is_ok();

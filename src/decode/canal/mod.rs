@@ -137,6 +137,7 @@ impl CanalJson {
         };
         let row = |object: Cow<'a, str>| Row {
             object,
+            checked: true,
             schema: schema.clone(),
         };
         let mut gathered = Gathered::default();

@@ -61,6 +61,7 @@ impl Decoder for DebeziumAvro {
                     key: self.key(record)?,
                     after: Some(Row {
                         object: Cow::Owned(object),
+                        checked: true,
                         schema: known.row.clone(),
                     }),
                     source: envelope.source,
@@ -112,6 +113,7 @@ impl DebeziumAvro {
         let object = whole(&mut reader, known.schema.root()).map_err(|e| e.error(Side::Key))?;
         Ok(Key::Alone(Row {
             object: Cow::Owned(object),
+            checked: true,
             schema: Some(schema),
         }))
     }

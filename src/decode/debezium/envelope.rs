@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::usual;
+use super::usual::{Look, Usual};
 use crate::event::SourcePosition;
 
 /// A record's value: an envelope, perhaps with a schema beside it.
@@ -25,13 +25,15 @@ pub(super) struct Envelope<'a> {
     pub(super) op: Option<Cow<'a, str>>,
     /// As it is written; it may be a null.
     pub(super) after: Option<&'a str>,
+    /// Whether `after` was found without a look at it; it begins as an object does.
+    pub(super) unread_row: bool,
     pub(super) source: Source<'a>,
     pub(super) seen: Seen,
     duplicate: Option<&'static str>,
 }
 
 /// Which fields there are; they tell Debezium's other records apart.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) before: bool,
     pub(super) source: bool,
@@ -52,7 +54,7 @@ pub(super) struct Source<'a> {
     pub(super) pos: u64,
     pub(super) row: u64,
     pub(super) ts_ms: i64,
-    duplicate: Option<&'static str>,
+    pub(super) duplicate: Option<&'static str>,
 }
 
 /// A field's name.
@@ -82,8 +84,12 @@ pub(super) enum Name {
 
 impl<'a> Outer<'a> {
     /// Reads a whole value.
-    pub(super) fn parse(text: &'a str) -> Result<Self, serde_json::Error> {
-        match usual::envelope(text) {
+    pub(super) fn parse(
+        text: &'a str,
+        usual: &mut Usual,
+        how: Look,
+    ) -> Result<Self, serde_json::Error> {
+        match usual.envelope(text, how) {
             Some(envelope) => Ok(envelope.into()),
             None => Self::parse_slowly(text),
         }
@@ -98,8 +104,12 @@ impl<'a> Outer<'a> {
     }
 
     /// Reads the text of a wrapped payload.
-    pub(super) fn of_payload(text: &'a str) -> Result<Self, serde_json::Error> {
-        if let Some(envelope) = usual::envelope(text) {
+    pub(super) fn of_payload(
+        text: &'a str,
+        usual: &mut Usual,
+        how: Look,
+    ) -> Result<Self, serde_json::Error> {
+        if let Some(envelope) = usual.envelope(text, how) {
             return Ok(envelope.into());
         }
         let mut de = serde_json::Deserializer::from_str(text);

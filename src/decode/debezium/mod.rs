@@ -25,12 +25,14 @@ pub use avro::DebeziumAvro;
 use envelope::Outer;
 use pass::{no_key, unknown_op, without_op};
 use schema::{KnownSchemas, Side};
+use usual::{Look, Usual};
 
 /// The decoder of [`Format::DebeziumJson`](crate::config::Format::DebeziumJson).
 #[derive(Debug)]
 pub struct DebeziumJson {
     keys: KnownSchemas,
     values: KnownSchemas,
+    usual: Usual,
 }
 
 impl Default for DebeziumJson {
@@ -38,20 +40,36 @@ impl Default for DebeziumJson {
         Self {
             keys: KnownSchemas::new(Side::Key),
             values: KnownSchemas::new(Side::Value),
+            usual: Usual::default(),
         }
     }
 }
 
 impl Decoder for DebeziumJson {
     fn decode<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError> {
+        self.read(record, Look::AtAll)
+    }
+
+    fn glance<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError> {
+        self.read(record, Look::NotAtTheRow)
+    }
+}
+
+// === impl DebeziumJson ===
+
+impl DebeziumJson {
+    fn read<'a>(&mut self, record: &Record<'a>, how: Look) -> Result<Changes<'a>, DecodeError> {
         let Some(value) = record.value else {
             return self.delete(record, SourcePosition::default());
         };
         let text = utf8(value, "value")?;
         let (schema, outer) = match self.values.split(text) {
-            Some((schema, payload)) => (schema, Outer::of_payload(payload).map_err(in_value)?),
+            Some((schema, payload)) => {
+                let outer = Outer::of_payload(payload, &mut self.usual, how).map_err(in_value)?;
+                (schema, outer)
+            }
             None => {
-                let outer = Outer::parse(text).map_err(in_value)?;
+                let outer = Outer::parse(text, &mut self.usual, how).map_err(in_value)?;
                 let schema = outer.schema.map(|raw| self.values.get(raw)).transpose()?;
                 (schema.flatten(), outer)
             }
@@ -87,6 +105,7 @@ impl Decoder for DebeziumJson {
                     key: self.key(record)?,
                     after: Some(Row {
                         object: Cow::Borrowed(object),
+                        checked: !envelope.unread_row,
                         schema,
                     }),
                     source,
@@ -98,11 +117,7 @@ impl Decoder for DebeziumJson {
             _ => Err(unknown_op()),
         }
     }
-}
 
-// === impl DebeziumJson ===
-
-impl DebeziumJson {
     fn delete<'a>(
         &mut self,
         record: &Record<'a>,
@@ -138,6 +153,7 @@ impl DebeziumJson {
         }
         Ok(Key::Alone(Row {
             object: Cow::Borrowed(object),
+            checked: true,
             schema,
         }))
     }

@@ -5,45 +5,89 @@
 //! decide; so nothing depends on it but time. Serde's layers took 37 % of a worker's time (perf, 750-byte updates);
 //! this takes about a third of that.
 
+mod ending;
+
 use std::borrow::Cow;
+use std::ops::Range;
 
-use super::super::json::to_special;
+use super::super::json::scan::{DEPTH, Scan};
 use super::envelope::{Envelope, Seen, Source};
+use ending::{Endings, Places};
 
-/// Levels of nesting that are followed.
-const DEPTH: u32 = 32;
+/// How closely an envelope is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// All of it is checked.
+    AtAll,
+    /// The row need not be looked at; [`Envelope::unread_row`] tells whether it was.
+    NotAtTheRow,
+}
 
-/// The envelope in `text`, if it has only a change's own fields, each once and without escapes in its name.
-pub(super) fn envelope(text: &str) -> Option<Envelope<'_>> {
-    let mut scan = Scan::new(text);
-    let mut envelope = Envelope::default();
-    let (mut op, mut ts) = (None, Seen::default());
-    scan.members(|scan, name| {
-        let first = match name {
-            "after" => {
-                let after = scan.slice(|scan| scan.value(DEPTH))?;
-                envelope.after.replace(after).is_none()
+/// The reader of usual envelopes.
+#[derive(Debug, Default)]
+pub(super) struct Usual {
+    endings: Endings,
+}
+
+// === impl Usual ===
+
+impl Usual {
+    /// The envelope in `text`, if it has only a change's own fields, each once and without escapes in its name.
+    pub(super) fn envelope<'a>(&mut self, text: &'a str, how: Look) -> Option<Envelope<'a>> {
+        let mut scan = Scan::new(text);
+        let mut envelope = Envelope::default();
+        let mut places = Places::default();
+        // How far the row went, and what had been seen then.
+        let (mut row, mut so_far, mut known) = (0, Seen::default(), false);
+        let read = scan.members(|scan, name| {
+            let first = match name {
+                "after" if envelope.after.is_some() => return None,
+                "after" => {
+                    if how == Look::NotAtTheRow {
+                        let rest = text.get(scan.at..)?;
+                        known = self
+                            .endings
+                            .complete_with_row(&mut envelope, rest)
+                            .is_some();
+                    }
+                    if !known {
+                        envelope.after = Some(scan.slice(|scan| scan.value(DEPTH))?);
+                        (row, so_far) = (scan.at, envelope.seen);
+                        let rest = text.get(scan.at..)?;
+                        known = self.endings.complete(&mut envelope, rest).is_some();
+                    }
+                    // What is known is not read.
+                    !known
+                }
+                "source" => {
+                    envelope.source = scan.source(&mut places)?;
+                    !std::mem::replace(&mut envelope.seen.source, true)
+                }
+                "op" => {
+                    scan.expect(b'"')?;
+                    let (op, place) = scan.plain_at()?;
+                    places.op = place;
+                    envelope.op.replace(Cow::Borrowed(op)).is_none()
+                }
+                "before" => scan.passed(&mut envelope.seen.before)?,
+                "transaction" => scan.passed(&mut envelope.seen.transaction)?,
+                "ts_ms" => scan.passed(&mut envelope.seen.ts_ms)?,
+                // Whether they are there tells nothing; that each is there once is not looked at either.
+                "ts_us" | "ts_ns" => scan.value(DEPTH).map(|()| true)?,
+                _ => return None,
+            };
+            first.then_some(())
+        });
+        if !known {
+            read?;
+            scan.end()?;
+            if envelope.after.is_some() {
+                self.endings
+                    .remember(text, row, so_far, envelope.seen, &places);
             }
-            "source" => {
-                envelope.source = scan.source()?;
-                !std::mem::replace(&mut envelope.seen.source, true)
-            }
-            "op" => {
-                scan.expect(b'"')?;
-                op.replace(scan.plain()?).is_none()
-            }
-            "before" => scan.passed(&mut envelope.seen.before)?,
-            "transaction" => scan.passed(&mut envelope.seen.transaction)?,
-            "ts_ms" => scan.passed(&mut envelope.seen.ts_ms)?,
-            // Whether they are there tells nothing; that each is there once is not looked at either.
-            "ts_us" | "ts_ns" => scan.passed(&mut ts.other).map(|_| true)?,
-            _ => return None,
-        };
-        first.then_some(())
-    })?;
-    scan.end()?;
-    envelope.op = op.map(Cow::Borrowed);
-    Some(envelope)
+        }
+        Some(envelope)
+    }
 }
 
 /// Whether `text` is an object and nothing else, without a member of the name that a wrapper has.
@@ -57,48 +101,9 @@ pub(super) fn is_plain_key(text: &str) -> bool {
     read.is_some() && scan.at == text.len() && text.starts_with('{')
 }
 
-/// A place in a text, of which everything before it was valid.
-struct Scan<'a> {
-    text: &'a str,
-    at: usize,
-}
+// === impl Scan ===
 
 impl<'a> Scan<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
-    }
-
-    #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
-    #[inline]
-    fn expect(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    #[inline]
-    fn space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
-        }
-    }
-
-    /// Nothing but blanks follows.
-    fn end(&mut self) -> Option<()> {
-        self.space();
-        (self.at == self.text.len()).then_some(())
-    }
-
-    /// The text that `read` passes over.
-    #[inline]
-    fn slice(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<&'a str> {
-        let start = self.at;
-        read(self)?;
-        self.text.get(start..self.at)
-    }
-
     /// Passes over a value, and notes that its member was there; `false` where it was before.
     #[inline]
     fn passed(&mut self, seen: &mut bool) -> Option<bool> {
@@ -126,50 +131,27 @@ impl<'a> Scan<'a> {
         }
     }
 
-    #[inline]
-    fn colon(&mut self) -> Option<()> {
-        self.space();
-        self.expect(b':')?;
-        self.space();
-        Some(())
-    }
-
-    /// Behind an item: whether another one follows, or the closing bracket did.
-    #[inline]
-    fn more(&mut self, close: u8) -> Option<bool> {
-        self.space();
-        let byte = self.peek()?;
-        self.at += 1;
-        match byte {
-            b',' => {
-                self.space();
-                Some(true)
-            }
-            byte if byte == close => Some(false),
-            _ => None,
-        }
-    }
-
-    fn source(&mut self) -> Option<Source<'a>> {
+    fn source(&mut self, places: &mut Places) -> Option<Source<'a>> {
         let mut source = Source::default();
         let mut seen = [false; 4];
         self.members(|scan, name| {
             let which = match name {
                 "file" => {
                     scan.expect(b'"')?;
-                    source.file = scan.plain()?;
+                    (source.file, places.file) = scan.plain_at()?;
                     0
                 }
                 "pos" => {
-                    source.pos = scan.whole()?;
+                    (source.pos, places.pos) = scan.whole_at()?;
                     1
                 }
                 "row" => {
-                    source.row = scan.whole()?;
+                    (source.row, places.row) = scan.whole_at()?;
                     2
                 }
                 "ts_ms" => {
-                    source.ts_ms = scan.whole()?.try_into().ok()?;
+                    let (ts_ms, place) = scan.whole_at()?;
+                    (source.ts_ms, places.ts_ms) = (ts_ms.try_into().ok()?, place);
                     3
                 }
                 _ => return scan.value(DEPTH),
@@ -180,136 +162,18 @@ impl<'a> Scan<'a> {
         Some(source)
     }
 
-    /// The rest of a string whose opening quote is behind, if there is no escape in it.
-    #[inline]
-    fn plain(&mut self) -> Option<&'a str> {
+    /// The rest of a string whose opening quote is behind, if there is no escape in it, and where it stands.
+    fn plain_at(&mut self) -> Option<(&'a str, Range<usize>)> {
         let start = self.at;
-        self.pass_ordinary();
-        let text = self.text.get(start..self.at)?;
-        self.expect(b'"')?;
-        Some(text)
+        let text = self.plain()?;
+        Some((text, start..start + text.len()))
     }
 
-    /// A whole number without sign that fits.
-    fn whole(&mut self) -> Option<u64> {
+    /// A whole number without sign that fits, and where it stands.
+    fn whole_at(&mut self) -> Option<(u64, Range<usize>)> {
+        let start = self.at;
         let text = self.slice(Self::number)?;
-        text.parse().ok()
-    }
-
-    /// Passes over a value of any kind.
-    fn value(&mut self, depth: u32) -> Option<()> {
-        match self.peek()? {
-            b'"' => {
-                self.at += 1;
-                self.string()
-            }
-            b'{' => {
-                self.at += 1;
-                self.nested(depth, b'}')
-            }
-            b'[' => {
-                self.at += 1;
-                self.nested(depth, b']')
-            }
-            b'n' => self.literal("null"),
-            b't' => self.literal("true"),
-            b'f' => self.literal("false"),
-            _ => self.number(),
-        }
-    }
-
-    #[inline]
-    fn literal(&mut self, literal: &str) -> Option<()> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        rest.starts_with(literal.as_bytes())
-            .then(|| self.at += literal.len())
-    }
-
-    /// The rest of an object or array whose opening bracket is behind.
-    fn nested(&mut self, depth: u32, close: u8) -> Option<()> {
-        let depth = depth.checked_sub(1)?;
-        self.space();
-        if self.expect(close).is_some() {
-            return Some(());
-        }
-        loop {
-            if close == b'}' {
-                self.expect(b'"')?;
-                self.string()?;
-                self.colon()?;
-            }
-            self.value(depth)?;
-            if !self.more(close)? {
-                return Some(());
-            }
-        }
-    }
-
-    /// RFC 8259: `-`, a whole number without zeros in front, a fraction, an exponent.
-    #[inline]
-    fn number(&mut self) -> Option<()> {
-        let _ = self.expect(b'-');
-        if self.expect(b'0').is_none() {
-            self.digits()?;
-        }
-        if self.expect(b'.').is_some() {
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
-            }
-            self.digits()?;
-        }
-        Some(())
-    }
-
-    /// At least one digit.
-    #[inline]
-    fn digits(&mut self) -> Option<()> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
-        }
-        (self.at > start).then_some(())
-    }
-
-    /// The rest of a string whose opening quote is behind. An escape may stand for no character: that is the
-    /// transform's to say.
-    #[inline]
-    fn string(&mut self) -> Option<()> {
-        loop {
-            self.pass_ordinary();
-            let byte = self.peek()?;
-            self.at += 1;
-            match byte {
-                b'"' => return Some(()),
-                b'\\' => self.escape()?,
-                // A control character.
-                _ => return None,
-            }
-        }
-    }
-
-    fn escape(&mut self) -> Option<()> {
-        let byte = self.peek()?;
-        self.at += 1;
-        match byte {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
-            b'u' => {
-                let digits = self.text.as_bytes().get(self.at..self.at + 4)?;
-                self.at += 4;
-                digits.iter().all(u8::is_ascii_hexdigit).then_some(())
-            }
-            _ => None,
-        }
-    }
-
-    /// Passes over everything up to a quote, a backslash, a control character or the end.
-    #[inline]
-    fn pass_ordinary(&mut self) {
-        self.at = to_special(self.text.as_bytes(), self.at);
+        Some((text.parse().ok()?, start..self.at))
     }
 }
 
@@ -320,12 +184,22 @@ mod tests {
     use super::super::envelope::Outer;
     use super::super::wrapper::wrapped_key;
     use super::*;
+    use crate::transform::scan::Members;
 
     const USUAL: &str = r#"{"before":null,"after":{"id":1,"t":"a\"é\u00e9","n":[1,-2.5e-3,{}]},"source":{"version":"3","ts_ms":1795393440000,"db":"app","file":"binlog.000001","pos":8895,"row":3,"thread":null},"transaction":null,"op":"u","ts_ms":1795393440248,"ts_us":1,"ts_ns":2}"#;
 
-    /// Where it gives an answer, the slow reader gives the same.
+    /// Where it gives an answer, the slow reader gives the same; by itself, and where it has read `USUAL` before.
     fn agrees(text: &str) -> bool {
-        let Some(usual) = envelope(text) else {
+        let mut experienced = Usual::default();
+        assert!(experienced.envelope(USUAL, Look::AtAll).is_some());
+        let usual = experienced.envelope(text, Look::AtAll);
+        assert_eq!(
+            usual,
+            Usual::default().envelope(text, Look::AtAll),
+            "{text}"
+        );
+        agrees_at_a_glance(text, usual.as_ref());
+        let Some(usual) = usual else {
             return false;
         };
         let outer = Outer::parse_slowly(text).unwrap();
@@ -333,6 +207,52 @@ mod tests {
         assert!(outer.schema.is_none(), "{text}");
         assert_eq!(Some(usual), outer.envelope, "{text}");
         true
+    }
+
+    /// Where the row is one object, an envelope of which the row was not read is the one that `whole` is.
+    fn agrees_at_a_glance(text: &str, whole: Option<&Envelope<'_>>) {
+        let mut experienced = Usual::default();
+        assert!(experienced.envelope(USUAL, Look::AtAll).is_some());
+        let glance = experienced.envelope(text, Look::NotAtTheRow);
+        let Some(mut glance) = glance.filter(|glance| glance.unread_row) else {
+            return;
+        };
+        let row = glance.after.unwrap_or_default();
+        let walked = Members::unchecked(row).and_then(|mut walk| {
+            while walk.next()?.is_some() {}
+            Ok(())
+        });
+        if walked.is_ok() {
+            glance.unread_row = false;
+            glance.after = Some(row.trim_ascii_end());
+            assert_eq!(Some(&glance), whole, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_differs_in_digits_alone_needs_no_second_look() {
+        let mut usual = Usual::default();
+        let first = usual.envelope(USUAL, Look::NotAtTheRow).unwrap();
+        assert!(!first.unread_row);
+        let text = USUAL
+            .replace("8895", "9000")
+            .replace("\"id\":1", "\"no\":\"\"");
+        let second = usual.envelope(&text, Look::NotAtTheRow).unwrap();
+        assert!(second.unread_row);
+        assert_eq!(
+            (second.source.pos, second.source.file),
+            (9000, "binlog.000001")
+        );
+        // A delete has no row that anyone would walk.
+        for text in [
+            USUAL.replace(r#""op":"u""#, r#""op":"d""#),
+            USUAL.replace(r#"{"id":1"#, r#"["id",1"#),
+        ] {
+            for _ in 0..2 {
+                let read = usual.envelope(&text, Look::NotAtTheRow);
+                assert!(read.is_none_or(|read| !read.unread_row), "{text}");
+            }
+        }
     }
 
     #[test]

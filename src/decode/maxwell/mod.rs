@@ -124,6 +124,7 @@ impl MaxwellJson {
         let source = position(message);
         let row = |object: Cow<'a, str>| Row {
             object,
+            checked: true,
             schema: None,
         };
         let mut gathered = Gathered::default();
@@ -167,6 +168,7 @@ impl MaxwellJson {
             op: Op::Delete,
             key: Key::Alone(Row {
                 object: Cow::Owned(named.object),
+                checked: true,
                 schema: None,
             }),
             after: None,

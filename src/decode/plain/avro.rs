@@ -66,6 +66,7 @@ impl Decoder for AvroEvents {
         let object = writer.read(body).map_err(|e| e.error(Side::Value))?;
         let row = Row {
             object: Cow::Owned(object),
+            checked: true,
             schema: Some(Arc::clone(&writer.row)),
         };
         Ok(upsert(row, record))
@@ -161,6 +162,7 @@ impl AvroEvents {
             .map_err(|_| DecodeError::new(Reason::Malformed, "the key is not UTF-8"))?;
         Ok(delete(Key::Alone(Row {
             object: Cow::Owned(object),
+            checked: true,
             schema: row_schema,
         })))
     }

@@ -35,6 +35,7 @@ impl Decoder for JsonEvents {
                 Ok(()) => {
                     let row = Row {
                         object: Cow::Borrowed(raw.get()),
+                        checked: true,
                         schema: Some(Arc::clone(row)),
                     };
                     return Ok(upsert(row, record));

@@ -35,6 +35,7 @@ pub(super) fn by_text<'a>(
     };
     Ok(delete(Key::Alone(Row {
         object,
+        checked: true,
         schema: None,
     })))
 }

@@ -47,7 +47,7 @@ pub(super) fn write(
             let Value::Nested(nested) = value else {
                 return mismatch(value);
             };
-            let mut members = Members::of(nested.text)?;
+            let mut members = Members::of(nested)?;
             loop {
                 match members.next()? {
                     Some((name, wkb)) if name.inner == "wkb" => {

@@ -224,7 +224,7 @@ fn set_members(value: Value<'_>, all: &[String], out: &mut Vec<u8>) -> Result<()
     let Value::Nested(nested) = value else {
         return mismatch(value);
     };
-    let members: Vec<String> = serde_json::from_str(nested.text)
+    let members: Vec<String> = serde_json::from_str(nested)
         .map_err(|_| Fault::Mismatch("an array of others than texts"))?;
     out.push(b'[');
     for (i, member) in members.iter().enumerate() {

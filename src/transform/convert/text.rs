@@ -2,7 +2,7 @@
 
 use serde::de::IgnoredAny;
 
-use crate::transform::scan::{self, Nested, Value};
+use crate::transform::scan::{self, Value};
 
 use super::{Fault, Form, MAX_DEPTH, content, mismatch};
 
@@ -171,17 +171,18 @@ fn text_value(s: scan::Str<'_>, out: &mut Vec<u8>) -> Result<(), Fault> {
 
 /// An object or an array. Line breaks in JSON stand between its tokens only, and become spaces: a document is
 /// one line of a bulk request.
-fn inline(nested: Nested<'_>, members: &mut usize, out: &mut Vec<u8>) -> Result<(), Fault> {
-    if nested.lone_surrogate {
+fn inline(text: &str, members: &mut usize, out: &mut Vec<u8>) -> Result<(), Fault> {
+    let nesting = scan::nesting(text)?;
+    if nesting.lone_surrogate {
         return Err(Fault::Broken);
     }
-    if nested.depth >= MAX_DEPTH {
+    if nesting.depth >= MAX_DEPTH {
         return Err(Fault::Depth);
     }
-    *members += nested.members;
+    *members += nesting.members;
     let start = out.len();
-    out.extend_from_slice(nested.text.as_bytes());
-    if memchr::memchr2(b'\n', b'\r', nested.text.as_bytes()).is_some() {
+    out.extend_from_slice(text.as_bytes());
+    if memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_some() {
         for byte in out.iter_mut().skip(start) {
             if matches!(byte, b'\n' | b'\r') {
                 *byte = b' ';

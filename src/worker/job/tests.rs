@@ -30,6 +30,21 @@ fn topic() -> TopicSpec {
 
 /// A job of one record an offset, of these rows, added in the order of `order`.
 fn job(ids: &[u8], order: &[usize]) -> Job {
+    let value = |(offset, id)| {
+        format!("{{\"before\":null,\"after\":{{\"id\":{id},\"n\":{offset}}},\"op\":\"u\"}}")
+    };
+    let values: Vec<String> = (0..).zip(ids).map(value).collect();
+    let (job, added) = add(ids, &values, order);
+    assert!(
+        added
+            .iter()
+            .all(|added| matches!(added, Ok(Added::Batched)))
+    );
+    job
+}
+
+/// The same of records with these values; what became of each.
+fn add(ids: &[u8], values: &[String], order: &[usize]) -> (Job, Vec<Result<Added, DecodeError>>) {
     let ledger = Arc::new(Ledger::default());
     ledger.open(0, 0);
     let mut chunk = Chunk::new(
@@ -37,7 +52,7 @@ fn job(ids: &[u8], order: &[usize]) -> Job {
         Budget::new(1 << 20, 1).chunk().unwrap(),
         &Spare::new(1, 1 << 16),
     );
-    for (offset, id) in (0..).zip(ids) {
+    for (offset, (id, value)) in (0..).zip(ids.iter().zip(values)) {
         let claim = ledger
             .take(Position {
                 partition: 0,
@@ -45,10 +60,8 @@ fn job(ids: &[u8], order: &[usize]) -> Job {
             })
             .unwrap();
         let key = format!("{{\"id\":{id}}}");
-        let value =
-            format!("{{\"before\":null,\"after\":{{\"id\":{id},\"n\":{offset}}},\"op\":\"u\"}}");
-        let (key, value) = (key.into_bytes(), value.into_bytes());
-        chunk.push(claim.unwrap(), 0, Some(&key), Some(&value), b"");
+        let (key, value) = (key.as_bytes(), value.as_bytes());
+        chunk.push(claim.unwrap(), 0, Some(key), Some(value), b"");
     }
     let chunk = Arc::new(chunk);
     let spec = topic();
@@ -56,24 +69,52 @@ fn job(ids: &[u8], order: &[usize]) -> Job {
     let mut projection = Projection::new(&spec, &DocumentSpec::default(), Shape::Json, id).unwrap();
     let mut decoder = DebeziumJson::default();
     let mut job = Job::new(Shape::Json);
+    let mut all = Vec::new();
     for index in order {
         let (claim, record) = chunk.get(*index).unwrap();
         let version = Version::new(spec.epoch, record.position.offset).unwrap();
-        let added = job.add(
-            (&chunk, *index),
-            (claim, &record),
+        let incoming = Incoming {
+            chunk: &chunk,
+            index: *index,
+            claim,
+            record: &record,
             version,
-            false,
-            (&mut decoder, &mut projection),
-            |_| {},
-        );
-        assert!(matches!(added, Ok(Added::Batched)));
+        };
+        all.push(job.add(&incoming, false, (&mut decoder, &mut projection), |_| {}));
     }
-    job
+    (job, all)
 }
 
 fn offset(job: &Job, write: u32) -> i64 {
     job.batch().writes()[write as usize].position.offset
+}
+
+#[test]
+fn a_row_that_was_not_looked_at_before_has_the_error_it_would_have_had() {
+    let value = |row: &str, pos: u32| {
+        format!(r#"{{"before":null,"after":{row},"source":{{"pos":{pos}}},"op":"u"}}"#)
+    };
+    let deep = format!(r#"{{"id":1,"n":{}{}}}"#, "[".repeat(40), "]".repeat(40));
+    let rows = [
+        r#"{"id":1}"#,
+        r#"{"id":2}"#,
+        r#"{"id":3,}"#,
+        r#"{"id":"a"}"#,
+        r#"{"id":1,"id":2,"#,
+        deep.as_str(),
+        r#"{"id":7},"op":{}"#,
+    ];
+    let values: Vec<String> = (11..).zip(rows).map(|(pos, row)| value(row, pos)).collect();
+    let order: Vec<usize> = (0..rows.len()).collect();
+    let (job, added) = add(&[0, 1, 2, 3, 4, 5, 6], &values, &order);
+    assert_eq!(job.documents(), 3);
+    for (value, added) in values.iter().zip(added) {
+        // To one that knows nothing yet every row is new.
+        let (_, alone) = add(&[0], std::slice::from_ref(value), &[0]);
+        let text = |added: Result<Added, DecodeError>| added.map(|_| ()).map_err(|e| e.to_string());
+        let alone = alone.into_iter().next().unwrap();
+        assert_eq!(text(added), text(alone), "{value}");
+    }
 }
 
 fn records() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {

@@ -70,6 +70,7 @@ fn write(
 ) -> Result<(String, String), DecodeError> {
     let row = |object| Row {
         object: Cow::Borrowed(object),
+        checked: true,
         schema: schema.cloned(),
     };
     let change = Change {
