@@ -39,7 +39,7 @@ pub trait Decoder: Send {
     fn decode<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError>;
 
     /// The same, but rows may not have been looked at ([`Row::checked`](crate::event::Row)): to read them twice, once for
-    /// their syntax and once for their columns, took a sixth of a worker's time. Where a row turns out not to become a
+    /// their syntax and once for their columns, took an eighth of a worker's time (perf). Where a row turns out not to become a
     /// document, for whatever reason, [`Decoder::decode`] says what is wrong with the record, if anything.
     ///
     /// # Errors
