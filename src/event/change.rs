@@ -41,10 +41,10 @@ pub enum Key<'a> {
 /// walking it once.
 #[derive(Debug, Clone)]
 pub struct Row<'a> {
-    /// The object's text, which is valid JSON; a format that is not JSON owns what it wrote.
+    /// The object's text; a format that is not JSON owns what it wrote.
     pub object: Cow<'a, str>,
-    /// Whether that has been looked at. Where it has not, whoever walks the text finds out, and turns to
-    /// [`Decoder::decode`](crate::decode::Decoder::decode) where it is not.
+    /// Whether the text is known to be valid JSON, as a key's always is. Where it is not known, whoever walks the text
+    /// finds out, and turns to [`Decoder::decode`](crate::decode::Decoder::decode) where it is not.
     pub checked: bool,
     /// The columns' types, where the record brings them.
     pub schema: Option<Arc<RowSchema>>,

@@ -140,22 +140,22 @@ impl EventTopic {
             ))
         })?;
         let text = raw.get();
-        let nesting = match scan::value(text) {
-            Ok(scan::Value::Nested(object)) if object.starts_with('{') => scan::nesting(object),
-            Ok(_) | Err(_) => return Err(Refused::json("is JSON, but no object")),
-        };
-        match nesting {
+        if !text.starts_with('{') {
+            return Err(Refused::json("is JSON, but no object"));
+        }
+        match scan::nesting(text) {
             Ok(nesting) if nesting.depth > MAX_DEPTH => {
                 return Err(Refused::json(format!(
                     "nests deeper than {MAX_DEPTH} levels"
                 )));
             }
-            Ok(nesting) if !nesting.lone_surrogate => {}
-            Ok(_) | Err(_) => {
+            Ok(nesting) if nesting.lone_surrogate => {
                 return Err(Refused::json(
                     "holds an escape that is no character (a lone surrogate)",
                 ));
             }
+            Ok(_) => {}
+            Err(_) => return Err(Refused::json("is not JSON")),
         }
         match &self.payload {
             Payload::Json => {

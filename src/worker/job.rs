@@ -95,18 +95,17 @@ impl Job {
         let glanced = decoder.glance(record)?;
         let looked_at;
         let (changes, added) = match self.put(from, reported, projection, &glanced) {
-            Ok(added) => (&glanced, added),
-            Err(why) if rows(&glanced).iter().all(is_checked) => return Err(why),
-            Err(_) => {
+            Err(_) if !rows(&glanced).iter().all(is_checked) => {
                 looked_at = decoder.decode(record)?;
-                let added = self.put(from, reported, projection, &looked_at)?;
+                let added = self.put(from, reported, projection, &looked_at);
                 (&looked_at, added)
             }
+            added => (&glanced, added),
         };
-        if let (Added::Batched, Some(first)) = (&added, rows(changes).first()) {
+        if let (Ok(Added::Batched) | Err(_), Some(first)) = (&added, rows(changes).first()) {
             seen(&first.source);
         }
-        Ok(added)
+        added
     }
 
     fn put(
@@ -310,6 +309,7 @@ fn rows<'c, 'a>(changes: &'c Changes<'a>) -> &'c [Change<'a>] {
     }
 }
 
+/// A key's row always is.
 fn is_checked(change: &Change<'_>) -> bool {
     change.after.as_ref().is_none_or(|row| row.checked)
 }

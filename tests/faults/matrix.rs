@@ -83,10 +83,10 @@ fn matrix() {
     judge(&table);
 }
 
-/// Each seed with a tenth of the rows, so that each row runs with two of them: all rows with each seed would take five
+/// Each seed with a tenth of the rows, so that each row runs with two of them: all rows with each seed would take four
 /// hours. Rows that are named run with every seed.
 #[test]
-#[ignore = "takes an hour"]
+#[ignore = "takes 25 minutes"]
 fn matrix_with_20_seeds_of_larger_loads() {
     let (_turn, _) = alone(&["kafka", "elasticsearch", "redis"]);
     let first = seed();
@@ -106,7 +106,7 @@ fn matrix_with_20_seeds_of_larger_loads() {
 }
 
 #[test]
-#[ignore = "takes half an hour"]
+#[ignore = "takes five minutes"]
 fn matrix_of_every_step_of_every_actor() {
     let (_turn, stack) = alone(&["kafka", "elasticsearch", "redis"]);
     let seed = seed();

@@ -2,8 +2,8 @@
 //! Connect's `{schema, payload}` around it (seen record by record, and for keys apart from values).
 //!
 //! It borrows what it gives out from the record, and reads of the envelope only what the lane needs: `before`
-//! and the rest are checked to be JSON and skipped. A row image is checked to be one JSON object; what is in
-//! it is the transform's to read. It never converts a value, and never decides what a change does to a sink.
+//! and the rest are checked to be JSON and skipped. A row image is checked to be one JSON object, but at a glance
+//! ([`Decoder::glance`]); what is in it is the transform's to read. It never converts a value, and never decides what a change does to a sink.
 //!
 //! A null value, and a JSON `null` in its place (older JSON converters wrote that), delete the key's row.
 
@@ -51,7 +51,9 @@ impl Decoder for DebeziumJson {
     }
 
     fn glance<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError> {
-        self.read(record, Look::NotAtTheRow)
+        // What is wrong with a record is said in the order in which it is read as a whole.
+        let glanced = self.read(record, Look::NotAtTheRow);
+        glanced.or_else(|_| self.read(record, Look::AtAll))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The syntax of JSON (RFC 8259), checked while a text is passed over and nothing is built of it.
 //!
-//! Promises: what a [`Scan`] has passed is valid, whatever the text is; where it is not, the answer is `None`, and the
-//! scan is of no more use.
+//! Promises: what a method of [`Scan`] has passed is what it says, whatever the text is; where it is not, the answer is
+//! `None`, and the scan is of no more use.
 
 /// Levels of nesting that are followed.
 pub(crate) const DEPTH: u32 = 32;

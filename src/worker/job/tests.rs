@@ -34,7 +34,8 @@ fn job(ids: &[u8], order: &[usize]) -> Job {
         format!("{{\"before\":null,\"after\":{{\"id\":{id},\"n\":{offset}}},\"op\":\"u\"}}")
     };
     let values: Vec<String> = (0..).zip(ids).map(value).collect();
-    let (job, added) = add(ids, &values, order);
+    let keys: Vec<String> = ids.iter().map(|id| format!("{{\"id\":{id}}}")).collect();
+    let (job, added) = add(&keys, &values, order);
     assert!(
         added
             .iter()
@@ -44,7 +45,11 @@ fn job(ids: &[u8], order: &[usize]) -> Job {
 }
 
 /// The same of records with these values; what became of each.
-fn add(ids: &[u8], values: &[String], order: &[usize]) -> (Job, Vec<Result<Added, DecodeError>>) {
+fn add(
+    keys: &[String],
+    values: &[String],
+    order: &[usize],
+) -> (Job, Vec<Result<Added, DecodeError>>) {
     let ledger = Arc::new(Ledger::default());
     ledger.open(0, 0);
     let mut chunk = Chunk::new(
@@ -52,14 +57,13 @@ fn add(ids: &[u8], values: &[String], order: &[usize]) -> (Job, Vec<Result<Added
         Budget::new(1 << 20, 1).chunk().unwrap(),
         &Spare::new(1, 1 << 16),
     );
-    for (offset, (id, value)) in (0..).zip(ids.iter().zip(values)) {
+    for (offset, (key, value)) in (0..).zip(keys.iter().zip(values)) {
         let claim = ledger
             .take(Position {
                 partition: 0,
                 offset,
             })
             .unwrap();
-        let key = format!("{{\"id\":{id}}}");
         let (key, value) = (key.as_bytes(), value.as_bytes());
         chunk.push(claim.unwrap(), 0, Some(key), Some(value), b"");
     }
@@ -90,7 +94,7 @@ fn offset(job: &Job, write: u32) -> i64 {
 }
 
 #[test]
-fn a_row_that_was_not_looked_at_before_has_the_error_it_would_have_had() {
+fn what_becomes_of_a_record_does_not_depend_on_those_before() {
     let value = |row: &str, pos: u32| {
         format!(r#"{{"before":null,"after":{row},"source":{{"pos":{pos}}},"op":"u"}}"#)
     };
@@ -103,17 +107,41 @@ fn a_row_that_was_not_looked_at_before_has_the_error_it_would_have_had() {
         r#"{"id":1,"id":2,"#,
         deep.as_str(),
         r#"{"id":7},"op":{}"#,
+        // The next two have a key that is no key.
+        r#"{"id":3,}"#,
+        r#"{"id":3},"op":"c""#,
     ];
+    let keys: Vec<String> = (0..rows.len())
+        .map(|n| {
+            if n < 7 {
+                format!("{{\"id\":{n}}}")
+            } else {
+                "[]".to_owned()
+            }
+        })
+        .collect();
     let values: Vec<String> = (11..).zip(rows).map(|(pos, row)| value(row, pos)).collect();
     let order: Vec<usize> = (0..rows.len()).collect();
-    let (job, added) = add(&[0, 1, 2, 3, 4, 5, 6], &values, &order);
-    assert_eq!(job.documents(), 3);
-    for (value, added) in values.iter().zip(added) {
-        // To one that knows nothing yet every row is new.
-        let (_, alone) = add(&[0], std::slice::from_ref(value), &[0]);
-        let text = |added: Result<Added, DecodeError>| added.map(|_| ()).map_err(|e| e.to_string());
-        let alone = alone.into_iter().next().unwrap();
-        assert_eq!(text(added), text(alone), "{value}");
+    let (job, added) = add(&keys, &values, &order);
+    let text = |added: Result<Added, DecodeError>| match added {
+        Ok(Added::Batched) => "batched".to_owned(),
+        Ok(_) => "not written".to_owned(),
+        Err(why) => why.to_string(),
+    };
+    let added: Vec<String> = added.into_iter().map(text).collect();
+    assert_eq!(
+        added.iter().filter(|added| *added == "batched").count(),
+        job.documents()
+    );
+    assert_eq!(&added[..2], ["batched", "batched"]);
+    for ((key, value), added) in keys.iter().zip(&values).zip(&added) {
+        // To one that knows nothing yet every ending is new.
+        let (_, alone) = add(std::slice::from_ref(key), std::slice::from_ref(value), &[0]);
+        assert_eq!(
+            *added,
+            alone.into_iter().map(text).collect::<String>(),
+            "{key} {value}"
+        );
     }
 }
 

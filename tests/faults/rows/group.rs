@@ -8,6 +8,7 @@ use twolane::config::GroupProtocol;
 use super::super::case::{Case, Count, Start, options};
 use super::super::proxy::{Mode, Proxy, host_and_port};
 use super::super::table::Row;
+use super::super::until;
 
 /// Members that join, one a second, and leave again.
 const MEMBERS: usize = 6;
@@ -24,6 +25,13 @@ async fn storm(start: &Start<'_>, fault: &str, protocol: GroupProtocol) -> Row {
     settings.elasticsearch.url = format!("http://{}", elasticsearch.address());
     settings.redis.url = format!("redis://{}/0", redis.address());
     let first = case.begin(start).await;
+    // A larger load begins with more than sinks so slow take in the time that a member has to give its partitions up.
+    until("the first changes to be written", || async {
+        let branches = first.branches();
+        let counts = branches.iter().map(|branch| Count::of(branch).resolved());
+        counts.min() >= Some(case.model.sent())
+    })
+    .await;
     for proxy in [&elasticsearch, &redis] {
         proxy.set(Mode::Delay(Duration::from_millis(150)));
     }

@@ -8,12 +8,13 @@ use std::ops::Range;
 
 use super::super::envelope::{Envelope, Seen, Source};
 
-/// Endings remembered: a topic has one for each operation, with each count of digits that its numbers have just now.
+/// Endings remembered, the last new ones: a topic has one for each operation, with each count of digits that its numbers
+/// have just now.
 const KNOWN: usize = 16;
 /// Bytes of an ending that is worth it. A longer one quotes the statement, which is another one each time.
 const LONGEST: usize = 2048;
 
-/// The endings met last.
+/// The endings that were new last.
 #[derive(Debug, Default)]
 pub(super) struct Endings {
     known: Vec<Ending>,
@@ -26,8 +27,8 @@ pub(super) struct Endings {
 struct Ending {
     text: String,
     /// What had been seen before it, and with it.
-    before: Seen,
-    after: Seen,
+    seen_before: Seen,
+    seen_with: Seen,
     places: Places,
 }
 
@@ -80,13 +81,13 @@ impl Endings {
         text: &str,
         at: usize,
         before: Seen,
-        after: Seen,
+        with: Seen,
         places: &Places,
     ) {
         let Some(rest) = text.get(at..).filter(|rest| rest.len() <= LONGEST) else {
             return;
         };
-        if places.op.start < at || before.source || !after.source {
+        if places.op.start < at || before.source || !with.source {
             return;
         }
         if self.known.len() < KNOWN {
@@ -96,7 +97,7 @@ impl Endings {
         if let Some(known) = self.known.get_mut(self.oldest) {
             known.text.clear();
             known.text.push_str(rest);
-            (known.before, known.after) = (before, after);
+            (known.seen_before, known.seen_with) = (before, with);
             known.places = places.behind(at);
         }
         self.oldest = (self.oldest + 1) % KNOWN;
@@ -108,14 +109,16 @@ impl Endings {
 impl Ending {
     /// Whether `rest` is this ending, behind what `envelope` has by now.
     fn ends(&self, envelope: &Envelope<'_>, rest: &str) -> bool {
-        self.before == envelope.seen && envelope.op.is_none() && differs_in_digits(&self.text, rest)
+        self.seen_before == envelope.seen
+            && envelope.op.is_none()
+            && differs_in_digits(&self.text, rest)
     }
 
     fn complete<'a>(&self, envelope: &mut Envelope<'a>, rest: &'a str) -> Option<()> {
         let op = rest.get(self.places.op.clone())?;
         envelope.source = self.places.source(rest)?;
         envelope.op = Some(Cow::Borrowed(op));
-        envelope.seen = self.after;
+        envelope.seen = self.seen_with;
         Some(())
     }
 }
@@ -153,7 +156,8 @@ impl Places {
 
 /// Whether valid text is `known` with other digits at most, so that it is valid too and its parts stand where they
 /// stand there. A zero that begins a number where another digit did is taken for a difference, since no other
-/// digit may follow it.
+/// digit may follow it. In names and escapes a digit does no harm: no name that is looked for has one, and `\u` takes
+/// any.
 fn differs_in_digits(known: &str, text: &str) -> bool {
     let (known, text) = (known.as_bytes(), text.as_bytes());
     if known.len() != text.len() {
