@@ -308,6 +308,41 @@ fn a_known_schema_does_not_hide_a_broken_rest() {
 }
 
 #[test]
+fn a_glance_knows_endings_with_a_schema_and_without() {
+    let schema = r#"{"type":"struct","fields":[{"field":"after","type":"struct","fields":[{"field":"id","type":"int64"}]}]}"#;
+    let text = |wrapped: bool, id: &str, pos: u64| {
+        let payload = format!(
+            r#"{{"before":null,"after":{{"id":{id}}},"source":{{"file":"b.000001","pos":{pos},"ts_ms":5}},"op":"u"}}"#
+        );
+        match wrapped {
+            true => format!(r#"{{"schema":{schema},"payload":{payload}}}"#),
+            false => payload,
+        }
+    };
+    for wrapped in [true, false] {
+        let mut decoder = DebeziumJson::default();
+        // The first two are new: one as a text, and one as a payload behind a known schema.
+        for (n, (id, pos)) in [("1", 10), ("2", 20), ("3x", 35), ("[4]", 47)]
+            .into_iter()
+            .enumerate()
+        {
+            let text = text(wrapped, id, pos);
+            let glanced = decoder.glance(&record(Some(KEY.as_bytes()), Some(text.as_bytes())));
+            let Ok(Changes::One(change)) = glanced else {
+                panic!("{text}");
+            };
+            let row = change.after.unwrap();
+            assert_eq!(row.object, format!(r#"{{"id":{id}}}"#));
+            assert_eq!((change.source.pos, change.source.file), (pos, "b.000001"));
+            assert!(n < 2 || !row.checked, "{text}");
+        }
+        let broken = text(wrapped, "3x", 35);
+        let decoded = decoder.decode(&record(Some(KEY.as_bytes()), Some(broken.as_bytes())));
+        assert_eq!(decoded.unwrap_err().reason, Reason::Malformed);
+    }
+}
+
+#[test]
 fn columns_named_like_a_wrapper_are_a_key() {
     let key = r#"{"schema":1,"payload":"x"}"#;
     let mut decoder = DebeziumJson::default();
