@@ -20,9 +20,7 @@ impl<D> Checked<D> {
     pub(super) fn new(decoder: D, truncates: OnTruncate) -> Self {
         Self { decoder, truncates }
     }
-}
 
-impl<D> Checked<D> {
     fn check<'a>(
         &mut self,
         record: &Record<'a>,

@@ -39,8 +39,8 @@ pub trait Decoder: Send {
     fn decode<'a>(&mut self, record: &Record<'a>) -> Result<Changes<'a>, DecodeError>;
 
     /// The same, but rows may not have been looked at ([`Row::checked`](crate::event::Row)): to read them twice, once for
-    /// their syntax and once for their columns, took an eighth of a worker's time (perf). Where a row turns out not to become a
-    /// document, for whatever reason, [`Decoder::decode`] says what is wrong with the record, if anything.
+    /// their syntax and once for their columns, took an eighth of a worker's time (perf). Where a row turns out not to
+    /// become a document, for whatever reason, [`Decoder::decode`] says what is wrong with the record, if anything.
     ///
     /// # Errors
     /// As [`Decoder::decode`], as far as anything was looked at.

@@ -3,7 +3,8 @@
 //!
 //! It borrows what it gives out from the record, and reads of the envelope only what the lane needs: `before`
 //! and the rest are checked to be JSON and skipped. A row image is checked to be one JSON object, but at a glance
-//! ([`Decoder::glance`]); what is in it is the transform's to read. It never converts a value, and never decides what a change does to a sink.
+//! ([`Decoder::glance`]); what is in it is the transform's to read. It never converts a value, and never decides
+//! what a change does to a sink.
 //!
 //! A null value, and a JSON `null` in its place (older JSON converters wrote that), delete the key's row.
 

@@ -5,6 +5,9 @@
 
 /// Levels of nesting that are followed.
 pub(crate) const DEPTH: u32 = 32;
+/// For eight bytes looked at in one word: a one in each, and the high bit of each.
+pub(crate) const ONES: u64 = u64::from_le_bytes([1; 8]);
+pub(crate) const HIGH: u64 = ONES << 7;
 
 /// A place in a text. Of what it gives `None` for, it may be that it is no JSON or that it nests deeper than [`DEPTH`].
 #[derive(Debug)]
@@ -236,8 +239,6 @@ fn to_special(bytes: &[u8], mut at: usize) -> usize {
 /// n").
 #[inline]
 fn specials(eight: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
     let below = |x: u64, n: u64| x.wrapping_sub(ONES * n) & !x & HIGH;
     let quote = eight ^ (ONES * 0x22);
     let slash = eight ^ (ONES * 0x5c);

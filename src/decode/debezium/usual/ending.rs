@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use super::super::envelope::{Envelope, Seen, Source};
+use crate::decode::scan::{HIGH, ONES};
 
 /// Endings remembered, the last new ones: a topic has one for each operation, with each count of digits that its numbers
 /// have just now.
@@ -186,8 +187,6 @@ fn differs_in_digits(known: &str, text: &str) -> bool {
 
 /// The same of eight bytes behind `before`, by the high bit of each.
 fn eight_differ_in_digits(known: u64, own: u64, before: u8) -> bool {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
     let not_zero = |x: u64| (((x & !HIGH) + !HIGH) | x) & HIGH;
     // From `0` on, and not from behind `9` on; nothing is carried from a byte to the next.
     let from = |x: u64, byte: u8| ((x & !HIGH) + ONES * u64::from(0x80 - byte)) & HIGH;
