@@ -163,6 +163,11 @@ impl Control {
         self.pause.borrow().is_some()
     }
 
+    /// Whether records may be taken: it is neither paused nor halted.
+    pub fn may_take(&self) -> bool {
+        !self.is_paused() && !self.is_halted()
+    }
+
     /// Lets a halted branch start anew, and a paused one go on. `false` where it was neither.
     pub fn resume(&self) -> bool {
         self.pause.send_replace(None).is_some() | self.unhalt()
@@ -308,9 +313,9 @@ mod tests {
         assert!(matches!(c.pause("b"), Pausing::Already(first) if first.by == "a"));
         c.running();
         c.starting();
-        assert!(c.is_paused());
+        assert!(c.is_paused() && !c.may_take());
         assert!(c.resume());
-        assert!(!c.is_paused());
+        assert!(!c.is_paused() && c.may_take());
         assert!(!c.resume());
         c.halt("wrong mapping");
         assert_eq!(c.pause("a"), Pausing::AtRest);
@@ -325,8 +330,8 @@ mod tests {
     fn the_first_reason_for_a_halt_stays_until_it_is_resumed() {
         let c = Control::default();
         c.running();
-        assert!(c.halt("first"));
-        assert!(!c.halt("second"));
+        assert!(c.may_take() && c.halt("first"));
+        assert!(!c.halt("second") && !c.may_take());
         c.running();
         assert_eq!(c.state(), State::Halted("first".into()));
         assert!(c.resume());

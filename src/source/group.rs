@@ -39,6 +39,8 @@ pub(super) struct Group {
     pub(super) assigned: Mutex<BTreeSet<i32>>,
     /// A commit has failed: what is stored is to be committed again, though nothing new may come to be stored.
     pub(super) uncommitted: AtomicBool,
+    /// When the poll loop last turned, or the group last spoke to it, which may take long to be obeyed.
+    pub(super) turned: Mutex<Instant>,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) runtime: tokio::runtime::Handle,
     pub(super) progress: Progress,
@@ -48,6 +50,11 @@ pub(super) struct Group {
 // === impl Group ===
 
 impl Group {
+    /// How long ago the last turn was.
+    pub(super) fn turned(&self) -> Duration {
+        std::mem::replace(&mut *lock(&self.turned), Instant::now()).elapsed()
+    }
+
     /// Drains these partitions within `deadline`, commits what is resolved, and ends their generations.
     pub(super) fn give_up(
         &self,
@@ -300,6 +307,7 @@ impl ConsumerContext for Group {
         if let Err(why) = done {
             tracing::warn!(branch = self.branch.name, "rebalancing: {why}");
         }
+        self.turned();
     }
 }
 

@@ -119,6 +119,7 @@ impl Poller {
             committed: Mutex::new(means.committed),
             assigned: Mutex::default(),
             uncommitted: AtomicBool::new(false),
+            turned: Mutex::new(Instant::now()),
             events: means.events,
             runtime: means.runtime,
             progress: means.progress,
@@ -160,7 +161,7 @@ impl Poller {
                 Err(TryRecvError::Empty) => {}
                 Err(TryRecvError::Disconnected) => return self.stop(Duration::ZERO),
             }
-            if self.group().branch.control.is_paused() {
+            if !self.group().branch.control.may_take() {
                 self.wait_for_room()?;
                 continue;
             }
@@ -299,12 +300,29 @@ impl Poller {
     /// One turn of the loop.
     pub(super) fn turn(&mut self) -> Result<(), String> {
         let group = Arc::clone(self.consumer.context());
+        let since = group.turned();
+        let session = group.branch.settings.kafka.session_timeout;
+        if since >= session {
+            return Err(self.stood_still(since, session));
+        }
         if self.committed_again.elapsed() >= COMMIT_AGAIN {
             self.committed_again = Instant::now();
             group.commit_again(&self.consumer, CommitMode::Async);
         }
         group.progress.did(0);
         group.steps.at("poll").map_err(|e| e.to_string())
+    }
+
+    /// The process was stopped for longer than its group waits for it. The group has given its partitions to others, and
+    /// says so only after what was fetched before: all of that would be written twice. So nothing of it is taken, and what
+    /// is in hand is given up; a new consumer joins the group.
+    fn stood_still(&self, since: Duration, session: Duration) -> String {
+        for (mark, _) in self.ledger().marks() {
+            self.lease().close(mark.partition);
+        }
+        format!(
+            "the process stood still for {since:.1?}, and its group waits for {session:?}: others may have its partitions by now"
+        )
     }
 
     pub(super) fn obey(&mut self, command: Command) -> Result<(), String> {

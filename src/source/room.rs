@@ -1,4 +1,4 @@
-//! What the poller does while its branch's memory is full, or an operator has paused it.
+//! What the poller does while its branch's memory is full, or the branch is paused or halted.
 
 use std::sync::Arc;
 use std::sync::mpsc::TryRecvError;
@@ -22,7 +22,7 @@ const PARTS: usize = 8;
 const FOR_A_PART: Duration = Duration::from_millis(100);
 
 impl Poller {
-    /// Waits until there is room again and nobody pauses the branch, pausing the partitions at once for an operator,
+    /// Waits until there is room again and the branch may take records, pausing the partitions at once where it may not,
     /// and for want of room when that takes long. Serves commands only between waits, and rebalances while paused.
     pub(super) fn wait_for_room(&mut self) -> Result<(), String> {
         self.flush()?;
@@ -32,7 +32,7 @@ impl Poller {
             let bytes = self.held.as_ref().map_or(0, size_of_held);
             let group = self.group();
             let (budget, ledger) = (Arc::clone(&group.branch.budget), self.ledger());
-            let asked = group.branch.control.is_paused();
+            let asked = !group.branch.control.may_take();
             let room = if asked {
                 false
             } else if self.paused {

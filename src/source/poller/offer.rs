@@ -11,12 +11,16 @@ use crate::route::Incoming;
 /// What stands for a header whose name is not UTF-8.
 const UNREADABLE: &str = "unreadable-header-name";
 
-/// Offers a message to the router; `false` without room for it.
+/// Offers a message to the router; `false` without room for it, and while the branch is to take nothing.
 pub(super) fn offer(
     group: &Group,
     message: &impl rdkafka::Message,
     packed: &mut Vec<u8>,
 ) -> Result<bool, String> {
+    // At each record, since one may come after the loop has looked.
+    if !group.branch.control.may_take() {
+        return Ok(false);
+    }
     packed.clear();
     if let Some(headers) = message.headers() {
         for i in 0..headers.count() {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::super::case::{Case, Start, options};
 use super::super::process::Process;
 use super::super::table::Row;
+use super::super::until;
 
 /// Less than the pause between two commits.
 const IN_FLIGHT: Duration = Duration::from_millis(150);
@@ -70,6 +71,16 @@ pub async fn stopped_and_continued(start: &Start<'_>) -> Row {
         })
         .await;
     case.settles().await;
+    // By its own clock: what the group says comes after what was fetched before.
+    until("the zombie to know that it stood still", async || {
+        let actors = zombie.get("actors").await.unwrap_or_default();
+        let knows = actors
+            .to_string()
+            .matches("the process stood still")
+            .count();
+        knows == case.watch.sinks.len()
+    })
+    .await;
     let mut resolved = std::collections::BTreeMap::new();
     for process in [&zombie, &heir] {
         for (sink, count) in process.counts().await.unwrap_or_default() {
