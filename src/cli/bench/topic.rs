@@ -39,7 +39,8 @@ fn admin(brokers: &str) -> anyhow::Result<(AdminClient<DefaultClientContext>, Ad
     Ok((admin, options))
 }
 
-/// Makes the topic and its dead-letter topic, which must not be there.
+/// Makes the topic and its dead-letter topic, which must not be there. Records carry the time at which the broker
+/// appended them.
 ///
 /// # Errors
 /// Where the broker cannot be reached or refuses.
@@ -47,7 +48,8 @@ pub(super) async fn make(brokers: &str, spec: &TopicSpec) -> anyhow::Result<()> 
     let (admin, options) = admin(brokers)?;
     let dead = dead_topic(&spec.name);
     let topics = [
-        NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(1)),
+        NewTopic::new(&spec.name, spec.partitions, TopicReplication::Fixed(1))
+            .set("message.timestamp.type", "LogAppendTime"),
         NewTopic::new(&dead, 1, TopicReplication::Fixed(1)),
     ];
     for made in admin

@@ -3,16 +3,16 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow, bail, ensure};
+use anyhow::{Context as _, anyhow, bail};
 
-use super::timed::{Schedule, Seen, TimedHub};
+use super::since::{Appended, Schedule, latencies};
+use super::timed::{Seen, TimedHub};
 use super::{Latencies, READY};
 use crate::branch::{self, Branch, RunningBranch, State};
-use crate::cli::bench::live::pace::micros;
 use crate::cli::bench::specs;
 use crate::ops;
 use crate::sink::registry;
@@ -55,18 +55,12 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Latencies>> {
     let pipeline = Arc::new((*pipeline).clone());
     let settings = Arc::new(config.settings.clone());
     ops::logging::init(&settings.log).map_err(|why| anyhow!(why))?;
-    let schedule = Arc::new(Schedule {
-        begin_us: AtomicU64::new(0),
-        rate: args.rate,
-        skip: Duration::from_millis(args.skip),
-    });
     let tree = Arc::new(Tree::default());
     let mut running: Vec<(RunningBranch, Seen)> = Vec::new();
     for sink in &pipeline.sinks {
-        let seen: Seen = Arc::new(Mutex::new(micros()?));
+        let seen = Seen::default();
         let hub = Arc::new(TimedHub {
             hub: registry::hub(&settings, &pipeline, sink)?,
-            schedule: Arc::clone(&schedule),
             seen: Arc::clone(&seen),
         });
         let branch = branch::start_with(hub, &settings, &pipeline, sink, &tree)?;
@@ -79,27 +73,28 @@ async fn measure(args: &Args) -> anyhow::Result<Vec<Latencies>> {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line)
     });
-    let begin = read.await??.trim().parse().context("no beginning")?;
-    schedule.begin_us.store(begin, Ordering::Relaxed);
+    let schedule = Schedule {
+        begin_us: read.await??.trim().parse().context("no beginning")?,
+        rate: args.rate,
+        skip: Duration::from_millis(args.skip),
+    };
     let events = args.events;
     until(&branches, "writing", |b| resolved(b) >= events).await?;
-    let mut latencies = Vec::new();
+    let mut times = Vec::new();
     for (branch, seen) in running {
         let sink = branch.branch.spec.name.clone();
         branch.stop().await;
-        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-        ensure!(!seen.is_empty(), "{sink}: no change was counted");
-        let at = |quantile| seen.value_at_quantile(quantile) as f64 / 1e3;
-        latencies.push(Latencies {
-            sink,
-            changes: seen.len(),
-            p50_ms: at(0.5),
-            p99_ms: at(0.99),
-            p999_ms: at(0.999),
-            max_ms: seen.max() as f64 / 1e3,
-        });
+        times.push((sink, seen));
     }
-    Ok(latencies)
+    let brokers = settings.kafka.brokers.clone();
+    let (topic, partitions) = (pipeline.topic.name.clone(), pipeline.topic.partitions);
+    let appended = move || Appended::read(&brokers, &topic, partitions);
+    let appended = tokio::task::spawn_blocking(appended).await??;
+    let of = |(sink, seen): (String, Seen)| {
+        let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        latencies(&sink, &seen, schedule, &appended)
+    };
+    times.into_iter().map(of).collect()
 }
 
 /// Waits until this holds for every branch, for as long as they move.
