@@ -50,7 +50,7 @@ pub(super) struct Group {
 // === impl Group ===
 
 impl Group {
-    /// How long ago the last turn was.
+    /// How long ago the last turn was; this is one.
     pub(super) fn turned(&self) -> Duration {
         std::mem::replace(&mut *lock(&self.turned), Instant::now()).elapsed()
     }
@@ -100,6 +100,25 @@ impl Group {
                 tracing::warn!(branch = self.branch.name, "not committed: the sink is slow");
             }
         }
+        self.forget(partitions);
+    }
+
+    /// Ends the generations of partitions that the group has taken away: no commit of ours is accepted any more, and what is
+    /// in hand would only be written twice.
+    fn forfeit(&self, partitions: &[i32]) {
+        tracing::warn!(
+            branch = self.branch.name,
+            topic = self.branch.topic().name,
+            ?partitions,
+            "the group has waited in vain for this process, and others may have its partitions: what it had in hand is given up"
+        );
+        if let Err(gone) = lock(&self.router).flush() {
+            tracing::warn!(branch = self.branch.name, "{gone}");
+        }
+        self.forget(partitions);
+    }
+
+    fn forget(&self, partitions: &[i32]) {
         for partition in partitions {
             self.lease.close(*partition);
             if self.lease.holds() {
@@ -212,7 +231,11 @@ impl Group {
         if !ours.is_empty() {
             // A rebalance has no way to fail: the failure that is planned here ends the source by itself.
             let _ = self.steps.at("drain");
-            self.give_up(consumer, &ours, self.drain_deadline());
+            if consumer.assignment_lost() {
+                self.forfeit(&ours);
+            } else {
+                self.give_up(consumer, &ours, self.drain_deadline());
+            }
             self.tell(Event::Revoked(ours));
         }
     }

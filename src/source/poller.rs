@@ -315,7 +315,7 @@ impl Poller {
 
     /// The process was stopped for longer than its group waits for it. The group has given its partitions to others, and
     /// says so only after what was fetched before: all of that would be written twice. So nothing of it is taken, and what
-    /// is in hand is given up; a new consumer joins the group.
+    /// is in hand is given up, as where the group says it first ([`Group`]); a new consumer joins the group.
     fn stood_still(&self, since: Duration, session: Duration) -> String {
         for (mark, _) in self.ledger().marks() {
             self.lease().close(mark.partition);
