@@ -180,8 +180,8 @@ impl Lane {
         let body = match self.batch.body(write) {
             Body::Json(span) => text(self.batch.slice(*span)),
             Body::Delete => "deleted".to_owned(),
-            Body::Fields(range) => {
-                let fields = self.batch.fields(range);
+            Body::Fields(fields) => {
+                let fields = self.batch.fields(*fields);
                 let fields = fields.map(|(name, value)| format!("{}={}", text(name), text(value)));
                 fields.collect::<Vec<_>>().join(";")
             }

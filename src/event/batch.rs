@@ -3,8 +3,7 @@
 //! A batch keeps *every* change that it was given. Where several of them are for one document only the
 //! newest is live; the older ones wait behind it (`Write::older`) and are written if the newest is rejected.
 
-use std::ops::Range;
-
+use super::fields::{FieldStart, Fields, FieldsIter, PackedName};
 use super::{Position, Version};
 
 /// A range of bytes in the batch's arena.
@@ -19,26 +18,17 @@ pub struct Span {
 pub enum Shape {
     /// One JSON object.
     Json,
-    /// Names and values apart, the values as plain text; columns that are NULL are left out.
+    /// Names and values, the values as plain text; columns that are NULL are left out.
     Fields,
 }
 
-/// One field of a document in [`Shape::Fields`].
-#[derive(Debug, Clone, Copy)]
-pub struct FieldSpan {
-    /// The field's name.
-    pub name: Span,
-    /// Its value as text.
-    pub value: Span,
-}
-
 /// What a write does to its document.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub enum Body {
     /// Replaces the document by this JSON object.
     Json(Span),
-    /// Replaces the document by these fields (indices into the batch's fields).
-    Fields(Range<u32>),
+    /// Replaces the document by these fields.
+    Fields(Fields),
     /// Deletes the document.
     Delete,
 }
@@ -65,7 +55,6 @@ pub struct Write {
 pub struct Batch {
     shape: Shape,
     arena: Vec<u8>,
-    fields: Vec<FieldSpan>,
     writes: Vec<Write>,
 }
 
@@ -75,7 +64,9 @@ pub struct Batch {
 pub struct Draft<'b> {
     batch: &'b mut Batch,
     arena_start: usize,
-    fields_start: usize,
+    /// Where the first field begins, and how many there are.
+    fields_start: Option<usize>,
+    fields: u32,
     id: Span,
     done: bool,
 }
@@ -83,7 +74,7 @@ pub struct Draft<'b> {
 // === impl Span ===
 
 impl Span {
-    fn range(self) -> Range<usize> {
+    fn range(self) -> std::ops::Range<usize> {
         self.start as usize..self.end as usize
     }
 
@@ -109,7 +100,6 @@ impl Batch {
         Self {
             shape,
             arena: Vec::new(),
-            fields: Vec::new(),
             writes: Vec::new(),
         }
     }
@@ -118,7 +108,8 @@ impl Batch {
     pub fn draft(&mut self) -> Draft<'_> {
         Draft {
             arena_start: self.arena.len(),
-            fields_start: self.fields.len(),
+            fields_start: None,
+            fields: 0,
             id: Span::default(),
             done: false,
             batch: self,
@@ -148,7 +139,6 @@ impl Batch {
     /// Empties it and keeps its memory.
     pub fn clear(&mut self) {
         self.arena.clear();
-        self.fields.clear();
         self.writes.clear();
     }
 
@@ -168,12 +158,8 @@ impl Batch {
     }
 
     /// Name and value of each field of a document in [`Shape::Fields`].
-    pub fn fields(&self, range: &Range<u32>) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.fields
-            .get(range.start as usize..range.end as usize)
-            .unwrap_or_default()
-            .iter()
-            .map(|f| (self.slice(f.name), self.slice(f.value)))
+    pub fn fields(&self, fields: Fields) -> FieldsIter<'_> {
+        FieldsIter::new(self.slice(fields.packed()), fields)
     }
 }
 
@@ -193,12 +179,22 @@ impl Draft<'_> {
         &mut self.batch.arena
     }
 
-    /// Notes a field whose name and value were appended at these places of the arena.
-    pub fn field(&mut self, name: Range<usize>, value: Range<usize>) {
-        self.batch.fields.push(FieldSpan {
-            name: span(name.start, name.end),
-            value: span(value.start, value.end),
-        });
+    /// Begins a field: its value is what is appended to the arena until [`Draft::end_field`].
+    pub fn begin_field(&mut self, name: &PackedName) -> FieldStart {
+        let field = FieldStart::new(name, &mut self.batch.arena);
+        self.fields_start.get_or_insert(field.name);
+        field
+    }
+
+    /// Ends a field, whose value is all that was appended since it began.
+    pub fn end_field(&mut self, field: &FieldStart) {
+        field.end(&mut self.batch.arena);
+        self.fields += 1;
+    }
+
+    /// Forgets a field and what was appended since it began.
+    pub fn drop_field(&mut self, field: &FieldStart) {
+        self.batch.arena.truncate(field.name);
     }
 
     /// Ends the write with a JSON object that was appended since `start`.
@@ -207,10 +203,14 @@ impl Draft<'_> {
         self.commit(body, write)
     }
 
-    /// Ends the write with the fields noted.
+    /// Ends the write with its fields, after which nothing may have been appended.
     pub fn commit_fields(self, write: Origin) -> u32 {
-        let range = index(self.fields_start)..index(self.batch.fields.len());
-        self.commit(Body::Fields(range), write)
+        let end = self.batch.arena.len();
+        let fields = Fields {
+            span: span(self.fields_start.unwrap_or(end), end),
+            count: self.fields,
+        };
+        self.commit(Body::Fields(fields), write)
     }
 
     /// Ends the write as a delete.
@@ -238,7 +238,6 @@ impl Drop for Draft<'_> {
     fn drop(&mut self) {
         if !self.done {
             self.batch.arena.truncate(self.arena_start);
-            self.batch.fields.truncate(self.fields_start);
         }
     }
 }

@@ -7,13 +7,15 @@ pub mod partition;
 
 mod batch;
 mod change;
+mod fields;
 mod position;
 mod record;
 mod schema;
 mod version;
 
-pub use batch::{Batch, Body, Draft, FieldSpan, Origin, Shape, Span, Write};
+pub use batch::{Batch, Body, Draft, Origin, Shape, Span, Write};
 pub use change::{Change, Changes, Key, Op, Pass, Row, SourcePosition};
+pub use fields::{FieldStart, Fields, FieldsIter, PackedName};
 pub use position::{Mark, Position};
 pub use record::{Headers, Record};
 pub use schema::{RowSchema, TimeUnit, WireType};

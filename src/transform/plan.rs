@@ -9,7 +9,7 @@ use hashbrown::HashMap;
 
 use crate::config::{ColumnType, DocumentSpec, Mask, OnNewColumn, TopicSpec};
 use crate::decode::{DecodeError, Reason};
-use crate::event::RowSchema;
+use crate::event::{PackedName, RowSchema};
 
 use super::convert::{Conversion, Fault, MAX_DEPTH, Representation, resolve};
 use super::scan::{Member, Str};
@@ -70,7 +70,7 @@ pub(super) struct Column {
 pub(super) enum Action {
     Omit,
     Write {
-        /// The field's name, as text and as a JSON member's beginning.
+        /// The field's name, packed and as a JSON member's beginning.
         field: Field,
         conversion: Conversion,
         mask: Option<Mask>,
@@ -81,7 +81,7 @@ pub(super) enum Action {
 /// A field's name.
 #[derive(Debug)]
 pub(super) struct Field {
-    pub(super) text: Box<str>,
+    pub(super) packed: PackedName,
     /// `,"name":`
     pub(super) json: Box<[u8]>,
 }
@@ -190,7 +190,7 @@ impl Rules {
 impl Field {
     fn new(name: &str) -> Self {
         Self {
-            text: name.into(),
+            packed: PackedName::new(name),
             json: [b",", Member::new(name).text()].concat().into(),
         }
     }

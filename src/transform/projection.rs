@@ -212,7 +212,7 @@ fn json(
     Ok(())
 }
 
-/// Name and value apart; nothing for a null.
+/// Name and value, packed; nothing for a null.
 #[inline]
 fn field(
     column: &Column,
@@ -233,10 +233,8 @@ fn field(
     if value == Value::Null {
         return Ok(());
     }
+    let begun = draft.begin_field(&field.packed);
     let out = draft.arena();
-    let name = out.len()..out.len() + field.text.len();
-    out.extend_from_slice(field.text.as_bytes());
-    let start = out.len();
     let written = match masked {
         None => conversion.write(value, Form::Text, &mut scratch.text, fields, out),
         Some(_) => {
@@ -248,7 +246,7 @@ fn field(
     match written {
         Ok(()) => {}
         Err(Fault::Null) => {
-            out.truncate(name.start);
+            draft.drop_field(&begun);
             return Ok(());
         }
         Err(fault) => return Err(column.error(fault)),
@@ -257,8 +255,7 @@ fn field(
         let text = std::str::from_utf8(&scratch.unmasked).unwrap_or_default();
         mask::write(masked, text, false, out);
     }
-    let value = start..out.len();
-    draft.field(name, value);
+    draft.end_field(&begun);
     Ok(())
 }
 

@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use twolane::event::{Batch, Epoch, Origin, Position, Shape, Version};
+use twolane::event::{Batch, Epoch, Origin, PackedName, Position, Shape, Version};
 use twolane::sink::elasticsearch::{bulk_answer, bulk_body};
 use twolane::sink::redis::packed;
 
@@ -58,19 +58,17 @@ fn batch(shape: Shape) -> (Batch, Vec<u32>) {
             .unwrap();
         let start = draft.arena().len();
         for field in 0..FIELDS {
-            let arena = draft.arena();
-            let at = arena.len();
             let (name, value) = (format!("column{field}"), format!("value {n}"));
             match shape {
                 Shape::Json => {
                     let sign = if field == 0 { '{' } else { ',' };
+                    let arena = draft.arena();
                     arena.extend_from_slice(format!("{sign}\"{name}\":\"{value}\"").as_bytes());
                 }
                 Shape::Fields => {
-                    arena.extend_from_slice(format!("{name}{value}").as_bytes());
-                    let middle = at + name.len();
-                    let end = arena.len();
-                    draft.field(at..middle, middle..end);
+                    let field = draft.begin_field(&PackedName::new(&name));
+                    draft.arena().extend_from_slice(value.as_bytes());
+                    draft.end_field(&field);
                 }
             }
         }

@@ -140,8 +140,8 @@ impl Lane {
             let body = match self.batch.body(write) {
                 Body::Json(span) => text(self.batch.slice(*span)),
                 Body::Delete => "deleted".to_owned(),
-                Body::Fields(range) => {
-                    let fields = self.batch.fields(range);
+                Body::Fields(fields) => {
+                    let fields = self.batch.fields(*fields);
                     let fields = fields.map(|(n, v)| format!("{}={}", text(n), text(v)));
                     fields.collect::<Vec<_>>().join(";")
                 }

@@ -18,8 +18,10 @@ use crate::sink::{Failure, Outcome, SinkError};
 /// The most documents in a call: measured here, Redis takes 10 µs for a document of ten fields, so a call is
 /// done in under 1 ms; beyond 16 documents more of them gain nothing that can be measured.
 const CALL_DOCUMENTS: usize = 64;
-/// The most arguments in a call, for documents of many fields: at 0.5 µs each it is done in 2 ms.
+/// The most arguments, names and values in a call, for documents of many fields: at 0.5 µs each it is done in 2 ms.
 const CALL_ARGUMENTS: usize = 4096;
+/// Arguments of a document: two keys, the number of its fields, its version and its body.
+const ARGUMENTS: usize = 5;
 /// The most bytes in a call of more than one document: a few hundred µs of copying.
 const CALL_BYTES: usize = 256 * 1024;
 /// What is appended to a row's key to name its sibling.
@@ -32,8 +34,7 @@ const DIGITS: usize = 19;
 pub(super) struct Call {
     /// Their places in the selection.
     pub(super) writes: Range<usize>,
-    /// Arguments and bytes, at the most and roughly.
-    arguments: usize,
+    /// Bytes, at the most and roughly.
     bytes: usize,
 }
 
@@ -44,16 +45,6 @@ pub(super) struct Encoder {
     inline: bool,
     /// The script's first arguments.
     head: Vec<String>,
-}
-
-/// The names of a call's fields: rows have the same ones, so that each list of names is sent once. Of a row of 23 fields
-/// that is half of all arguments, and an argument costs the server more than its part in the loop that pairs names and
-/// values again.
-#[derive(Debug, Default)]
-struct Lists<'b> {
-    lists: Vec<&'b Range<u32>>,
-    /// For each write of the call its list, from 1; 0 for a delete.
-    of: Vec<usize>,
 }
 
 // === impl Encoder ===
@@ -109,11 +100,7 @@ impl Encoder {
                 || bytes + more_bytes > CALL_BYTES;
             if full && at > start {
                 let writes = start..at;
-                calls.push(Call {
-                    writes,
-                    arguments,
-                    bytes,
-                });
+                calls.push(Call { writes, bytes });
                 (start, arguments, bytes) = (at, 0, 0);
             }
             arguments += more_arguments;
@@ -122,7 +109,6 @@ impl Encoder {
         if start < select.len() {
             calls.push(Call {
                 writes: start..select.len(),
-                arguments,
                 bytes,
             });
         }
@@ -147,7 +133,10 @@ impl Encoder {
                     .into(),
             ));
         }
-        let mut cmd = Cmd::with_capacity(call.arguments + 4 + self.head.len(), call.bytes + 128);
+        let mut cmd = Cmd::with_capacity(
+            call.writes.len() * ARGUMENTS + 4 + self.head.len(),
+            call.bytes + 128,
+        );
         let mut number = itoa::Buffer::new();
         cmd.arg("EVALSHA").arg(self.script().get_hash());
         cmd.write_arg(number.format(select.len() * 2).as_bytes());
@@ -163,48 +152,26 @@ impl Encoder {
         for argument in &self.head {
             cmd.write_arg(argument.as_bytes());
         }
-        let mut lists = Lists::default();
-        if self.inline {
-            for write in writes() {
-                lists.note(batch, batch.body(write));
-            }
-            lists.write(batch, &mut cmd);
-        }
-        for (at, write) in writes().enumerate() {
+        for write in writes() {
             let version = digits(write.version);
-            match batch.body(write) {
+            let (fields, body) = match batch.body(write) {
                 Body::Delete => {
                     cmd.write_arg(b"-");
                     cmd.write_arg(&version);
+                    continue;
                 }
-                Body::Fields(range) if self.inline => {
-                    cmd.write_arg(number.format(lists.of(at)).as_bytes());
-                    cmd.write_arg(&version);
-                    for (_, value) in batch.fields(range) {
-                        cmd.write_arg(value);
-                    }
-                }
-                Body::Fields(range) if self.hash => {
-                    let fields = batch.fields(range);
-                    cmd.write_arg(number.format(fields.len() * 2).as_bytes());
-                    cmd.write_arg(&version);
-                    for (name, value) in fields {
-                        cmd.write_arg(name);
-                        cmd.write_arg(value);
-                    }
-                }
-                Body::Json(span) if !self.hash => {
-                    cmd.write_arg(b"1");
-                    cmd.write_arg(&version);
-                    cmd.write_arg(batch.slice(*span));
-                }
+                Body::Fields(fields) if self.hash => (fields.len(), fields.packed()),
+                Body::Json(span) if !self.hash => (1, *span),
                 Body::Fields(_) | Body::Json(_) => {
                     return Err(SinkError::Refused(format!(
                         "the document of {} came in a shape that this Redis sink did not ask for; this is a fault in twolane",
                         write.position
                     )));
                 }
-            }
+            };
+            cmd.write_arg(number.format(fields).as_bytes());
+            cmd.write_arg(&version);
+            cmd.write_arg(batch.slice(body));
         }
         Ok(cmd)
     }
@@ -216,43 +183,6 @@ impl Call {
     /// How many writes it has.
     pub(super) fn len(&self) -> usize {
         self.writes.len()
-    }
-}
-
-// === impl Lists ===
-
-impl<'b> Lists<'b> {
-    /// Notes the names of the next write's fields.
-    fn note(&mut self, batch: &Batch, body: &'b Body) {
-        let Body::Fields(fields) = body else {
-            return self.of.push(0);
-        };
-        let names = |of| batch.fields(of).map(|(name, _)| name);
-        // Most rows have the fields of the one before.
-        let known = self.lists.iter().rposition(|l| names(l).eq(names(fields)));
-        let at = known.unwrap_or_else(|| {
-            self.lists.push(fields);
-            self.lists.len() - 1
-        });
-        self.of.push(at + 1);
-    }
-
-    /// The list of the call's n-th write, from 1.
-    fn of(&self, write: usize) -> usize {
-        self.of.get(write).copied().unwrap_or_default()
-    }
-
-    /// Appends the lists: how many, and of each the number of its names and the names.
-    fn write(&self, batch: &Batch, cmd: &mut Cmd) {
-        let mut number = itoa::Buffer::new();
-        cmd.write_arg(number.format(self.lists.len()).as_bytes());
-        for list in &self.lists {
-            let fields = batch.fields(list);
-            cmd.write_arg(number.format(fields.len()).as_bytes());
-            for (name, _) in fields {
-                cmd.write_arg(name);
-            }
-        }
     }
 }
 
@@ -337,19 +267,13 @@ fn write(batch: &Batch, index: u32) -> Option<&Write> {
     batch.writes().get(index as usize)
 }
 
-/// Arguments and bytes of a write, roughly.
+/// What a write counts against a call's arguments and bytes, roughly.
 fn weight(batch: &Batch, write: &Write) -> (usize, usize) {
     let key = 2 * batch.id(write).len() + SIBLING.len() + DIGITS + 8;
     match batch.body(write) {
         Body::Delete => (4, key),
         Body::Json(span) => (5, key + span.len()),
-        Body::Fields(range) => {
-            let fields = batch.fields(range);
-            (
-                5 + 2 * fields.len(),
-                key + fields.map(|(n, v)| n.len() + v.len()).sum::<usize>(),
-            )
-        }
+        Body::Fields(fields) => (5 + 2 * fields.len(), key + fields.packed().len()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use twolane::config::{
     Deletes, Format, RedisSettings, RedisShape, RedisSpec, SinkKind, SinkSpec, TopicSpec,
 };
-use twolane::event::{Batch, Epoch, Mark, Origin, Position, Shape, Version};
+use twolane::event::{Batch, Epoch, Mark, Origin, PackedName, Position, Shape, Version};
 use twolane::sink::redis::{RedisHub, StoredBody, StoredRow};
 use twolane::sink::{Outcome, Sink, SinkError, SinkHub, TopicIdentity};
 
@@ -273,12 +273,9 @@ impl Rows {
         let at = match shape {
             Shape::Fields => {
                 for (name, value) in fields {
-                    let start = draft.arena().len();
-                    draft.arena().extend_from_slice(name.as_bytes());
-                    let middle = draft.arena().len();
+                    let field = draft.begin_field(&PackedName::new(name));
                     draft.arena().extend_from_slice(value.as_bytes());
-                    let end = draft.arena().len();
-                    draft.field(start..middle, middle..end);
+                    draft.end_field(&field);
                 }
                 draft.commit_fields(origin)
             }

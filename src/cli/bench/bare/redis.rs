@@ -224,7 +224,7 @@ fn encode(batch: &Batch, sha: &str, prefix: &str, out: &mut Vec<u8>) {
         let Body::Fields(fields) = batch.body(write) else {
             continue;
         };
-        let fields = batch.fields(fields);
+        let fields = batch.fields(*fields);
         let id = batch.id(write);
         let id = id.rsplit(':').next().unwrap_or(id);
         // Writing into memory cannot fail.

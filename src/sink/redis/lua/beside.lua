@@ -3,7 +3,8 @@
 -- KEYS: for each document the row's key and its sibling, `<key>:_v`.
 -- ARGV: 'hash' or 'string'; the row's time to live in milliseconds ('' for ever); the time to live of its version
 --       ('' for ever); for how long a deleted row's version is kept ('' keeps none); then for each document the
---       number of arguments of its body, the version and the body, or '-' and the version for a delete.
+--       number of its fields (1 for a string), the version and the body, or '-' and the version for a delete. A hash's
+--       fields are names and values in turn, each a string of MessagePack, all in one argument.
 -- Versions are 19 digits and are compared as text: as Lua numbers they would lose digits past 2^53.
 -- Answers the number of documents where all were applied, else for each '' (applied), the version that stands in
 -- its way, or '!' and an error.
@@ -12,11 +13,24 @@ local K, A = KEYS, ARGV
 local hash, ttl, keep, horizon = A[1] == 'hash', A[2], A[3], A[4]
 local at, n, out = 5, 0, false
 
+-- Lua's stack takes fewer values at once than a row may have columns.
+local function some(key, next, ...)
+  call('HSET', key, ...)
+  return next
+end
+
+local function wide(key, row)
+  local next = 0
+  while next >= 0 do
+    next = some(key, cmsgpack.unpack_limit(row, 4000, next))
+  end
+end
+
 for k = 1, #K, 2 do
   local key, side = K[k], K[k + 1]
-  local size, new = A[at], A[at + 1]
-  local last = at + 1
-  if size ~= '-' then last = last + size end
+  local fields, new, body = A[at], A[at + 1], A[at + 2]
+  at = at + 2
+  if fields ~= '-' then at = at + 1 end
   local held = pcall('GET', side)
   if not held then
     if hash then
@@ -36,7 +50,7 @@ for k = 1, #K, 2 do
     answer = '!BADVERSION the key holds something else than a version where its version should be'
   elseif held and held >= new then
     answer = held
-  elseif size == '-' then
+  elseif fields == '-' then
     call('DEL', key)
     if horizon ~= '' then
       call('SET', side, new, 'PX', horizon)
@@ -46,14 +60,17 @@ for k = 1, #K, 2 do
   else
     if hash then
       call('DEL', key)
-      for i = at + 2, last, 4000 do
-        call('HSET', key, unpack(A, i, math.min(i + 3999, last)))
+      fields = tonumber(fields)
+      if fields > 2000 then
+        wide(key, body)
+      elseif fields > 0 then
+        call('HSET', key, cmsgpack.unpack(body))
       end
       if ttl ~= '' then call('PEXPIRE', key, ttl) end
     elseif ttl ~= '' then
-      call('SET', key, A[last], 'PX', ttl)
+      call('SET', key, body, 'PX', ttl)
     else
-      call('SET', key, A[last])
+      call('SET', key, body)
     end
     if keep ~= '' then
       call('SET', side, new, 'PX', keep)
@@ -67,6 +84,5 @@ for k = 1, #K, 2 do
     for i = 1, n - 1 do out[i] = '' end
   end
   if out then out[n] = answer end
-  at = last + 1
 end
 return out or n

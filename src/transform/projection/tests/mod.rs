@@ -98,8 +98,8 @@ fn write(
     let utf8 = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let body = match batch.body(write) {
         Body::Json(span) => utf8(batch.slice(*span)),
-        Body::Fields(range) => batch
-            .fields(range)
+        Body::Fields(fields) => batch
+            .fields(*fields)
             .map(|(name, value)| format!("{}={};", utf8(name), utf8(value)))
             .collect(),
         Body::Delete => "deleted".into(),
