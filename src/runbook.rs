@@ -213,6 +213,7 @@ pub const SECTIONS: &[Section] = &[
             "not committed: ",
             "committing: ",
             "rewinding to the watermark",
+            "others may have its partitions",
         ],
     ),
     on(
