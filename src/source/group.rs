@@ -105,7 +105,7 @@ impl Group {
 
     /// Ends the generations of partitions that the group has taken away: no commit of ours is accepted any more, and what is
     /// in hand would only be written twice.
-    fn forfeit(&self, partitions: &[i32]) {
+    pub(super) fn forfeit(&self, partitions: &[i32]) {
         tracing::warn!(
             branch = self.branch.name,
             topic = self.branch.topic().name,

@@ -315,14 +315,12 @@ impl Poller {
 
     /// The process was stopped for longer than its group waits for it. The group has given its partitions to others, and
     /// says so only after what was fetched before: all of that would be written twice. So nothing of it is taken, and what
-    /// is in hand is given up, as where the group says it first ([`Group`]); a new consumer joins the group.
+    /// is in hand is given up, as where the group says it first ([`Group::forfeit`]); a new consumer joins the group.
     fn stood_still(&self, since: Duration, session: Duration) -> String {
-        for (mark, _) in self.ledger().marks() {
-            self.lease().close(mark.partition);
-        }
-        format!(
-            "the process stood still for {since:.1?}, and its group waits for {session:?}: others may have its partitions by now"
-        )
+        let group = self.group();
+        let ours: Vec<i32> = lock(&group.assigned).iter().copied().collect();
+        group.forfeit(&ours);
+        format!("the process stood still for {since:.1?}, and its group waits for {session:?}")
     }
 
     pub(super) fn obey(&mut self, command: Command) -> Result<(), String> {

@@ -1,4 +1,3 @@
-#!lua flags=no-cluster
 -- Writes rows whose version lives beside them, in `<key>:_v`: strings, and whatever has a time to live.
 -- KEYS: for each document the row's key and its sibling, `<key>:_v`.
 -- ARGV: 'hash' or 'string'; the row's time to live in milliseconds ('' for ever); the time to live of its version
@@ -12,19 +11,6 @@ local call, pcall, find = redis.call, redis.pcall, string.find
 local K, A = KEYS, ARGV
 local hash, ttl, keep, horizon = A[1] == 'hash', A[2], A[3], A[4]
 local at, n, out = 5, 0, false
-
--- Lua's stack takes fewer values at once than a row may have columns.
-local function some(key, next, ...)
-  call('HSET', key, ...)
-  return next
-end
-
-local function wide(key, row)
-  local next = 0
-  while next >= 0 do
-    next = some(key, cmsgpack.unpack_limit(row, 4000, next))
-  end
-end
 
 for k = 1, #K, 2 do
   local key, side = K[k], K[k + 1]
@@ -61,7 +47,7 @@ for k = 1, #K, 2 do
     if hash then
       call('DEL', key)
       fields = tonumber(fields)
-      if fields > 2000 then
+      if fields > MANY then
         wide(key, body)
       elseif fields > 0 then
         call('HSET', key, cmsgpack.unpack(body))

@@ -1,4 +1,3 @@
-#!lua flags=no-cluster
 -- Writes rows whose version lives in the row's own hash, in the field `_v`.
 -- KEYS: for each document the row's key and its sibling, `<key>:_v`.
 -- ARGV: for how many milliseconds a deleted row's version is kept ('' keeps none); then for each document the number of
@@ -12,21 +11,8 @@ local K, A = KEYS, ARGV
 local horizon = A[1]
 local at, n, out = 2, 0, false
 
--- Lua's stack takes fewer values at once than a row may have columns.
-local function some(key, next, ...)
-  call('HSET', key, ...)
-  return next
-end
-
-local function wide(key, row)
-  local next = 0
-  while next >= 0 do
-    next = some(key, cmsgpack.unpack_limit(row, 4000, next))
-  end
-end
-
 local function put(key, version, row, fields)
-  if tonumber(fields) <= 2000 then
+  if tonumber(fields) <= MANY then
     call('HSET', key, '_v', version, cmsgpack.unpack(row))
   else
     call('HSET', key, '_v', version)
