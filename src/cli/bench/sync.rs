@@ -62,8 +62,8 @@ pub(super) struct Args {
     /// Let this Benthos drain the same topic as well (deploy/bench/README.md says how to build it)
     #[arg(long, value_name = "PROGRAM")]
     benthos: Option<PathBuf>,
-    /// Send this many changes a second instead, and measure how long each takes into both sinks
-    #[arg(long, value_name = "CHANGES", conflicts_with_all = ["benthos", "no_limit", "zipf", "keys", "events", "sinks"],
+    /// Send this many changes a second instead, and measure how long each takes into the sinks
+    #[arg(long, value_name = "CHANGES", conflicts_with_all = ["benthos", "no_limit", "zipf", "keys", "events"],
         value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     rate: Option<u32>,
     /// For so long, with `--rate`
@@ -102,6 +102,13 @@ impl Args {
             instance: instance.to_owned(),
         }
     }
+
+    /// What runs at the same time, one after the other.
+    fn each(&self) -> Vec<Sinks> {
+        let mut each = self.sinks.clone();
+        each.dedup();
+        each
+    }
 }
 
 fn exponent(text: &str) -> Result<f64, String> {
@@ -118,8 +125,15 @@ fn exponent(text: &str) -> Result<f64, String> {
 pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match args.rate {
         Some(rate) => {
-            let measured = actix::System::new().block_on(latencies(args, rate))?;
-            print(args.json, || measured.json(), || measured.text());
+            let mut measured = Vec::new();
+            for sinks in args.each() {
+                measured.push(actix::System::new().block_on(latencies(args, sinks, rate))?);
+            }
+            print(
+                args.json,
+                || latency::json(&measured),
+                || measured.iter().map(latency::Measured::text).collect(),
+            );
         }
         None => {
             let run = actix::System::new().block_on(measure(args))?;
@@ -130,15 +144,23 @@ pub(super) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// How long each change takes at a fixed rate.
-async fn latencies(args: &Args, rate: u32) -> anyhow::Result<latency::Measured> {
-    let prepared = Prepared::new(args, vec![Sinks::Both]).await?;
+async fn latencies(args: &Args, sinks: Sinks, rate: u32) -> anyhow::Result<latency::Measured> {
+    let prepared = Prepared::new(args, vec![sinks]).await?;
     let measured = async {
         let config = &prepared.config;
         let spec = config.topics.first().context("no topic spec")?;
         let brokers = &config.settings.kafka.brokers;
         topic::make(brokers, spec).await?;
-        let bytes = args.bytes as usize;
-        latency::measure(&prepared.specs, brokers, spec, bytes, (rate, args.length)).await
+        let pace = (rate, args.length);
+        latency::measure(
+            &prepared.specs,
+            sinks,
+            brokers,
+            spec,
+            args.bytes as usize,
+            pace,
+        )
+        .await
     };
     let measured = unless_interrupted(measured).await;
     prepared.end(args.keep, measured).await
@@ -154,9 +176,7 @@ pub(super) async fn measure(args: &Args) -> anyhow::Result<Run> {
         None => Keys::Uniform(args.keys),
     };
     let records = Records::new(args.events, keys, args.bytes as usize)?;
-    let mut sinks = args.sinks.clone();
-    sinks.dedup();
-    let prepared = Prepared::new(args, sinks).await?;
+    let prepared = Prepared::new(args, args.each()).await?;
     let measured = unless_interrupted(all(args, &prepared, &records)).await;
     prepared.end(args.keep, measured).await
 }

@@ -1,4 +1,4 @@
-//! The measured process: both branches of a pipeline, their sinks timed. It says that it is ready when every branch
+//! The measured process: the branches of a pipeline, their sinks timed. It says that it is ready when every branch
 //! has its partitions, is told on stdin when the first change is due, and prints the latencies as JSON at the end.
 
 use std::path::PathBuf;

@@ -69,18 +69,21 @@ struct Quantiles {
 #[derive(Debug)]
 pub(super) struct Measured {
     rate: u32,
+    /// The branches that ran at the same time.
+    together: Sinks,
     sinks: Vec<Latencies>,
     /// How late the sender was, at the 99th percentile, in milliseconds.
     late_ms: f64,
 }
 
-/// Sends `rate` changes a second for `length`, and measures both branches in a process of their own. The topic is
+/// Sends `rate` changes a second for `length`, and measures these branches in a process of their own. The topic is
 /// there and empty.
 ///
 /// # Errors
 /// Where a process or a server fails.
 pub(super) async fn measure(
     specs: &Specs,
+    together: Sinks,
     brokers: &str,
     spec: &Arc<TopicSpec>,
     bytes: usize,
@@ -92,7 +95,7 @@ pub(super) async fn measure(
     let program = std::env::current_exe().context("this program's own file is not known")?;
     let mut child = Command::new(program)
         .args(["bench", "timed-lane", "--pipeline"])
-        .arg(specs.pipeline(Sinks::Both))
+        .arg(specs.pipeline(together))
         .arg("--specs")
         .arg(&specs.settings)
         .args(["--rate", &rate.to_string()])
@@ -117,7 +120,8 @@ pub(super) async fn measure(
         "the measured process did not get ready; what it said is above"
     );
     say(&format!(
-        "{rate} changes a second for {} s, the first {} s of them not counted",
+        "{}: {rate} changes a second for {} s, the first {} s of them not counted",
+        together.name(),
         end.as_secs(),
         WARM_UP.as_secs()
     ));
@@ -139,6 +143,7 @@ pub(super) async fn measure(
     }
     Ok(Measured {
         rate,
+        together,
         sinks: serde_json::from_str(&figures).context("the measured process gave no figures")?,
         late_ms,
     })
@@ -209,9 +214,14 @@ impl Quantiles {
 
 // === impl Measured ===
 
+/// Runs, for machines.
+pub(super) fn json(runs: &[Measured]) -> Value {
+    let runs = runs.iter().map(|m| (m.together.name().into(), m.json()));
+    Value::Object(runs.collect())
+}
+
 impl Measured {
-    /// For machines.
-    pub(super) fn json(&self) -> Value {
+    fn json(&self) -> Value {
         let sinks = self.sinks.iter().map(|s| {
             let value = json!({
                 "changes": s.changes,
@@ -232,7 +242,7 @@ impl Measured {
     pub(super) fn text(&self) -> String {
         let mut out = format!(
             "\n{:<32}{:>10}{:>10}{:>10}{:>10}{:>10}\n",
-            format!("{} changes/s", self.rate),
+            format!("{}, {} changes/s", self.together.name(), self.rate),
             "p50 ms",
             "p99 ms",
             "p99.9 ms",
