@@ -135,12 +135,12 @@ fn good_files_load_with_their_defaults() {
     assert_eq!(pipeline.document.rename["due_at"], "dueDate");
     let expected = "SinkSpec { name: \"elasticsearch\", kind: Elasticsearch(ElasticsearchSpec { index: \"users\", \
                     mapping: None }), deletes: Tombstone, horizon: 604800s, workers: 2, in_flight: 2, \
-                    batch_documents: 2000, batch_bytes: 8388608, linger: 5ms, buffer_bytes: 25165824, \
+                    batch_documents: 2000, batch_bytes: 8388608, linger: 5ms, buffer_bytes: 12582912, \
                     alone_deadline: 600s }";
     assert_eq!(format!("{:?}", pipeline.sinks[0]), expected);
     let expected = "SinkSpec { name: \"redis\", kind: Redis(RedisSpec { key: \"user:{id}\", shape: Hash, ttl: None }), deletes: Tombstone, \
                     horizon: 604800s, workers: 2, in_flight: 2, batch_documents: 500, batch_bytes: 2097152, \
-                    linger: 1ms, buffer_bytes: 25165824, alone_deadline: 600s }";
+                    linger: 1ms, buffer_bytes: 12582912, alone_deadline: 600s }";
     assert_eq!(format!("{:?}", pipeline.sinks[1]), expected);
     assert_eq!(
         format!("{:?}", pipeline.supervise),

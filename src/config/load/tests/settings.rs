@@ -51,7 +51,7 @@ fn every_setting_has_a_variable_of_its_own() {
 fn without_a_file_everything_has_a_default_for_one_machine() {
     let settings = load_settings(&LoadOptions::default()).unwrap();
     assert_eq!(settings.kafka.brokers, "127.0.0.1:9092");
-    assert_eq!(settings.kafka.queue_bytes, 16 << 20);
+    assert_eq!(settings.kafka.queue_bytes, 4 << 20);
     assert_eq!(settings.kafka.session_timeout, Duration::from_secs(10));
     assert_eq!(settings.elasticsearch.url, "http://127.0.0.1:9200");
     assert_eq!(settings.redis.url, "redis://127.0.0.1:6379/0");
