@@ -103,10 +103,14 @@ impl Args {
         }
     }
 
-    /// What runs at the same time, one after the other.
+    /// What runs at the same time, one after the other; each once, since figures go by its name.
     fn each(&self) -> Vec<Sinks> {
-        let mut each = self.sinks.clone();
-        each.dedup();
+        let mut each = Vec::new();
+        for sinks in &self.sinks {
+            if !each.contains(sinks) {
+                each.push(*sinks);
+            }
+        }
         each
     }
 }

@@ -189,6 +189,12 @@ async fn send(
     Ok(paced.lag.value_at_quantile(0.99) as f64 / 1e3)
 }
 
+/// Runs, for machines.
+pub(super) fn json(runs: &[Measured]) -> Value {
+    let runs = runs.iter().map(|m| (m.together.name().into(), m.json()));
+    Value::Object(runs.collect())
+}
+
 // === impl Quantiles ===
 
 impl Quantiles {
@@ -213,12 +219,6 @@ impl Quantiles {
 }
 
 // === impl Measured ===
-
-/// Runs, for machines.
-pub(super) fn json(runs: &[Measured]) -> Value {
-    let runs = runs.iter().map(|m| (m.together.name().into(), m.json()));
-    Value::Object(runs.collect())
-}
 
 impl Measured {
     fn json(&self) -> Value {
